@@ -1,0 +1,102 @@
+"""Backends: what turns a graph into something that runs.
+
+A backend is a module with ``compile(graph) -> Executable``; it is imported when it is
+first asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..errors import BackendError
+from ..graph.graph import Graph
+
+MODULES = {"reference": ".reference", "native": ".native"}
+
+
+class Executable(Protocol):
+    """A compiled graph."""
+
+    def __call__(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Run once.
+
+        Args:
+            inputs: one contiguous array per graph input.
+
+        Returns:
+            one fresh array per graph output; state arrays have been updated in place.
+        """
+        ...
+
+
+class Backend(Protocol):
+    """A way to run graphs."""
+
+    def compile(self, graph: Graph, state: Sequence[np.ndarray]) -> Executable:
+        """Return an executable for ``graph``.
+
+        Args:
+            graph: primitive ops only.
+            state: one contiguous, 64-byte aligned array per state node, which the executable
+                reads and, for updates, overwrites; the caller keeps it alive and in place.
+        """
+        ...
+
+
+_chosen: list[str] = []
+
+
+def default() -> str:
+    """Return the name of the backend that compiles where none is named.
+
+    That is "native", or "reference" where LLVM cannot be loaded (which is said once).
+    """
+    if not _chosen:
+        try:
+            get("native")
+            _chosen.append("native")
+        except ImportError as error:
+            warnings.warn(
+                f"deepglass compiles with NumPy here, which is slower: {error}. "
+                "`pip install llvmlite` brings machine code.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            _chosen.append("reference")
+    return _chosen[-1]
+
+
+def get(name: str) -> Backend:
+    """Return the backend called ``name``.
+
+    Raises:
+        BackendError: there is none of that name.
+        ImportError: what it needs is not installed.
+    """
+    if name not in MODULES:
+        raise BackendError(f"backend: one of {', '.join(MODULES)}; got {name!r}.")
+    backend: Any = importlib.import_module(MODULES[name], __package__)
+    return backend  # type: ignore[no-any-return]
+
+
+@contextmanager
+def use(name: str) -> Iterator[None]:
+    """Compile with the backend ``name`` until the block ends.
+
+    >>> with use("reference"):
+    ...     default()
+    'reference'
+    """
+    get(name)
+    default()
+    _chosen.append(name)
+    try:
+        yield
+    finally:
+        _chosen.remove(name)

@@ -1,0 +1,118 @@
+"""What this machine's processor offers, and the LLVM target that uses it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import llvmlite.binding as llvm
+
+from ...errors import BackendError
+
+# name LLVM knows, features, vector bytes, vector registers
+_FORCED = {
+    "avx512": ("x86-64-v4", "", 64, 32),
+    "avx2": ("x86-64-v3", "", 32, 16),
+    "sse": ("x86-64-v2", "", 16, 16),
+}
+
+
+@dataclass(frozen=True)
+class Cpu:
+    """The processor code is made for.
+
+    Attributes:
+        name: LLVM's name of the processor.
+        features: LLVM's feature string, "" for those the name implies.
+        vector_bytes: bytes of the widest vector register.
+        registers: how many vector registers there are.
+    """
+
+    name: str
+    features: str
+    vector_bytes: int
+    registers: int
+
+    @property
+    def fast_gather(self) -> bool:
+        return self.vector_bytes >= 32
+
+
+@cache
+def host() -> Cpu:
+    """The processor of this machine, or the one ``DEEPGLASS_CPU`` names (avx512, avx2, sse).
+
+    Raises:
+        BackendError: ``DEEPGLASS_CPU`` names no known kind.
+    """
+    forced = os.environ.get("DEEPGLASS_CPU", "")
+    if forced:
+        return forced_cpu(forced)
+    flags = llvm.get_host_cpu_features()
+    name, features = llvm.get_host_cpu_name(), flags.flatten()
+    if flags.get("avx512f") and flags.get("avx512vl") and flags.get("avx512dq"):
+        return Cpu(name, features, 64, 32)
+    if flags.get("avx2"):
+        return Cpu(name, features, 32, 16)
+    return Cpu(name, features, 16, 32 if flags.get("neon") else 16)
+
+
+def forced_cpu(kind: str) -> Cpu:
+    """A processor by kind, so that tests can check the code for another than this one.
+
+    Raises:
+        BackendError: the kind is unknown.
+    """
+    if kind not in _FORCED:
+        known = ", ".join(_FORCED)
+        raise BackendError(f"DEEPGLASS_CPU: one of {known}; got {kind!r}. Unset it to use the host.")
+    return Cpu(*_FORCED[kind])
+
+
+@cache
+def _initialise() -> None:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+
+
+def target_machine(cpu: Cpu, opt: int = 2) -> llvm.TargetMachine:
+    """Return LLVM's code generator for ``cpu`` (a new one: an engine takes it over)."""
+    _initialise()
+    target = llvm.Target.from_default_triple()
+    return target.create_target_machine(
+        cpu=cpu.name, features=cpu.features, opt=opt, reloc="default", codemodel="jitdefault"
+    )
+
+
+def usable_cpus() -> list[int]:
+    """The processors this process may run on, fewer where a cgroup grants less time."""
+    if not hasattr(os, "sched_getaffinity"):
+        return list(range(os.cpu_count() or 1))
+    allowed = sorted(os.sched_getaffinity(0))
+    quota = _cgroup_quota()
+    return allowed if quota is None else allowed[: max(1, min(len(allowed), int(quota)))]
+
+
+def _cgroup_quota() -> float | None:
+    """Processors' worth of time the cgroup grants, or None where it sets no limit."""
+    return _quota_v2() or _quota_v1()
+
+
+def _quota_v2() -> float | None:
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return None if quota == "max" else int(quota) / int(period)
+    except (OSError, ValueError):
+        return None
+
+
+def _quota_v1() -> float | None:
+    try:
+        folder = Path("/sys/fs/cgroup/cpu")
+        quota = int((folder / "cpu.cfs_quota_us").read_text())
+        period = int((folder / "cpu.cfs_period_us").read_text())
+        return quota / period if quota > 0 else None
+    except (OSError, ValueError, ZeroDivisionError):
+        return None

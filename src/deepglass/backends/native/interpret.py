@@ -1,0 +1,177 @@
+"""The meaning of a loop-IR program, carried out slowly with NumPy; for tests.
+
+Schedules are ignored. Every expression of a nest is evaluated for all points at once, as an
+array with one dimension per axis, so programs must be small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ...errors import BackendError
+from ...graph.types import bool_
+from . import ir
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Memory = Mapping[ir.Buffer, Array]
+
+
+def interpret(program: ir.Program, memory: Memory) -> None:
+    """Run a program on ``memory``, a flat array per buffer (missing ones raise KeyError)."""
+    with np.errstate(all="ignore"):
+        for level in program.levels:
+            for phase in level:
+                _run_phase(phase, memory)
+
+
+def _run_phase(phase: ir.Phase, memory: Memory) -> None:
+    if phase.rows is None:
+        for nest in phase.nests:
+            _NestRun(nest, memory, {phase.chunk: 0}).run()
+        return
+    for chunk in range(phase.chunk.extent):
+        low = chunk * phase.chunk_size
+        high = min(low + phase.chunk_size, phase.rows.extent)
+        for nest in phase.nests:
+            run = _NestRun(nest, memory, {phase.chunk: chunk})
+            run.restrict(phase.rows, low, high)
+            run.run()
+
+
+@dataclass
+class _NestRun:
+    """One nest: ``numbers`` holds the values of its axes, shaped to broadcast together."""
+
+    nest: ir.Nest
+    memory: Memory
+    fixed: dict[ir.Axis, int]
+
+    def __post_init__(self) -> None:
+        self.axes = self.nest.axes + self.nest.over
+        self.values = {a: np.arange(a.extent) for a in self.axes}
+        self.accumulators: dict[str, Array] = {}
+
+    def restrict(self, axis: ir.Axis, low: int, high: int) -> None:
+        """Let an axis run over [low, high) only."""
+        if axis in self.values:
+            self.values[axis] = np.arange(low, high)
+
+    def run(self) -> None:
+        split = len(self.nest.axes)
+        shape = tuple(len(self.values[a]) for a in self.axes)
+        for a in self.nest.accums:
+            terms = np.broadcast_to(self.value(a.expr), shape)
+            terms = terms.reshape(shape[:split] + (prod(shape[split:]),))
+            total = _combined(a, terms)
+            self.accumulators[a.name] = total.reshape(shape[:split] + (1,) * (len(shape) - split))
+        if self.nest.over:
+            shape = shape[:split] + (1,) * (len(shape) - split)
+        results = [
+            (s, np.broadcast_to(self.index(s.index), shape), np.broadcast_to(self.value(s.expr), shape))
+            for s in self.nest.stores
+        ]
+        for s, index, value in results:
+            target = self.memory[s.buffer]
+            if s.add:
+                np.add.at(target, index.ravel(), value.ravel())
+            else:
+                target[index.ravel()] = value.ravel()
+
+    def index(self, index: ir.Index) -> Array:
+        total: Array = np.array(index.constant, np.int64)
+        for axis, coefficient in index.terms:
+            total = total + coefficient * self._axis(axis)
+        for expr, coefficient in index.loaded:
+            total = total + coefficient * self.value(expr).astype(np.int64)
+        return total
+
+    def _axis(self, axis: ir.Axis) -> Array:
+        if axis not in self.values:
+            return np.array(self.fixed.get(axis, 0), np.int64)
+        shape = [1] * len(self.axes)
+        shape[self.axes.index(axis)] = -1
+        return self.values[axis].reshape(shape)
+
+    def value(self, expr: ir.Expr) -> Array:
+        match expr:
+            case ir.Const(value, dtype):
+                return np.array(value).astype(dtype.numpy)
+            case ir.Iota(index, dtype):
+                return self.index(index).astype(dtype.numpy)
+            case ir.Acc(name, _):
+                return self.accumulators[name]
+            case ir.Load(buffer, index, where, other):
+                return self._load(buffer, self.index(index), where, other)
+            case ir.Call(op, args, dtype):
+                return _apply(op, [self.value(a) for a in args], dtype.numpy)
+
+    def _load(self, buffer: ir.Buffer, index: Array, where: ir.Expr | None, other: float) -> Array:
+        source = self.memory[buffer]
+        if where is None:
+            return source[index]
+        holds, index = np.broadcast_arrays(self.value(where), index)
+        result = np.full(index.shape, other, source.dtype)
+        result[holds] = source[index[holds]]
+        return result
+
+
+def _combined(accum: ir.Accum, terms: Array) -> Array:
+    """Combine the last axis; float sums in float64, so that tests see the truth."""
+    dtype = accum.expr.dtype
+    if accum.combine == "argmax":
+        if not terms.shape[-1]:
+            return np.zeros(terms.shape[:-1], np.int64)
+        return np.argmax(terms, axis=-1)
+    if accum.combine == "max":
+        least = -np.inf if dtype.is_float else 0 if dtype is bool_ else np.iinfo(dtype.numpy).min
+        return np.max(terms, axis=-1, initial=least).astype(dtype.numpy)
+    wide = np.float64 if dtype.is_float else dtype.numpy
+    return np.sum(terms, axis=-1, dtype=wide).astype(dtype.numpy)
+
+
+def _apply(op: str, args: list[Array], dtype: np.dtype[Any]) -> Array:
+    if op == "cast":
+        return _cast(args[0], dtype)
+    if op not in _MEANING:
+        raise BackendError(f"{op}: not an operation of the loop IR; use one of {sorted(ir.OPS)}.")
+    return np.asarray(_MEANING[op](*args)).astype(dtype, copy=False)
+
+
+def _cast(a: Array, dtype: np.dtype[Any]) -> Array:
+    if a.dtype.kind == "f" and dtype.kind in "iu":
+        info = np.iinfo(dtype)
+        clipped = np.where(np.isnan(a), 0, np.trunc(a))
+        inside = (clipped > info.min) & (clipped < info.max)
+        ends = np.where(clipped > 0, info.max, info.min).astype(dtype)
+        return np.where(inside, np.where(inside, clipped, 0).astype(dtype), ends)
+    return a.astype(dtype)
+
+
+def _not(a: Array) -> Array:
+    return ~a
+
+
+def _sigmoid(x: Array) -> Array:
+    e = np.exp(-np.abs(x.astype(np.float64)))
+    return np.where(x < 0, e, 1.0) / (1.0 + e)
+
+
+_MEANING: dict[str, Any] = {
+    "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "neg": np.negative,
+    "maximum": np.maximum, "minimum": np.minimum, "exp": np.exp, "log": np.log, "sqrt": np.sqrt,
+    "rsqrt": lambda x: 1 / np.sqrt(x), "tanh": np.tanh, "sigmoid": _sigmoid,
+    "floordiv": np.floor_divide, "mod": np.mod, "eq": np.equal, "ne": np.not_equal,
+    "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal,
+    "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor, "not": _not,
+    "shl": np.left_shift, "shr": lambda a, b: _logical_shift(a, b), "where": np.where,
+}  # fmt: skip
+
+
+def _logical_shift(a: Array, b: Array) -> Array:
+    unsigned = a.dtype.str.replace("i", "u")
+    return (a.astype(unsigned) >> b.astype(unsigned)).astype(a.dtype)

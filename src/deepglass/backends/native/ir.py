@@ -1,0 +1,263 @@
+"""The loop IR: what stands between the graph and LLVM.
+
+    Program := Level*              a barrier stands between two levels
+    Level   := Phase*              phases of one level do not read one another's results
+    Phase   := rows chunk Nest*    parallel over fixed chunks of the axis `rows`; for each
+                                   chunk the nests run in order
+    Nest    := axes over Accum* Store* schedule
+    Accum   := name combine Expr   combine: add | max | argmax
+    Store   := Buffer Index Expr   plain, or `add` to what stands there
+    Expr    := Const | Iota(Index) | Load(Buffer, Index, where, other) | Call(op, Expr*) | Acc(name)
+    Index   := sum(coefficient * axis) + constant + sum(coefficient * Expr)
+    Buffer  := name dtype size slot offset
+
+The meaning of a nest is the same whatever its schedule says:
+
+    for every point of `axes`:
+        every accumulator starts at the neutral element of its `combine`
+        for every point of `over`:  accumulator = combine(accumulator, expr)
+        every store is carried out, in order; Acc(name) reads an accumulator
+
+A matrix product, a convolution and its gradients, a row sum, a maximum and a chain of
+elementwise operations are all nests; the schedule (see `schedule.py`) says how one is
+blocked into registers and vectors, and may be changed without changing the meaning.
+`interpret.py` runs the meaning, slowly; `emit.py` writes LLVM IR for it.
+
+The axis `rows` of a phase stands for the rows of one chunk, [chunk * size, min(end)), and
+the axis `chunk` for the chunk's number. A nest has `rows` among its `axes` (each row is
+independent of all others) or in its `over` (a partial result per chunk, stored at an
+index that contains the axis `chunk`). The chunks are fixed by the program, never by the
+number of threads, and so are the bits of every sum.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ...graph.types import DType, bool_, int64
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A loop variable that runs from 0 to ``extent`` (exclusive)."""
+
+    name: str
+    extent: int
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """Memory: ``size`` elements, ``offset`` bytes after the pointer in table slot ``slot``.
+
+    The element type `bool` is stored as one byte, 0 or 1. Pointers are aligned to the
+    element size at least, arena buffers to 64 bytes.
+    """
+
+    name: str
+    dtype: DType
+    size: int
+    slot: int
+    offset: int = 0
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Index:
+    """An integer (int64) that is affine in the axes, plus multiples of loaded integers."""
+
+    terms: tuple[tuple[Axis, int], ...] = ()
+    constant: int = 0
+    loaded: tuple[tuple[Expr, int], ...] = ()
+
+    def coefficient(self, axis: Axis) -> int:
+        """How far the index moves when ``axis`` moves by one (loaded parts aside)."""
+        return next((c for a, c in self.terms if a == axis), 0)
+
+    def __str__(self) -> str:
+        parts = [str(a) if c == 1 else f"{c}*{a}" for a, c in self.terms]
+        parts += [f"{c}*({e})" if c != 1 else f"({e})" for e, c in self.loaded]
+        if self.constant or not parts:
+            parts.append(str(self.constant))
+        return " + ".join(parts)
+
+
+@dataclass(frozen=True)
+class Const:
+    value: float | int | bool
+    dtype: DType
+
+    def __str__(self) -> str:
+        return repr(self.value)
+
+
+@dataclass(frozen=True)
+class Iota:
+    """The value of an index as an int64 number."""
+
+    index: Index
+    dtype: DType = int64
+
+    def __str__(self) -> str:
+        return f"[{self.index}]"
+
+
+@dataclass(frozen=True)
+class Load:
+    """``buffer[index]`` where the boolean ``where`` holds, else ``other``; nothing is read then."""
+
+    buffer: Buffer
+    index: Index
+    where: Expr | None = None
+    other: float | int | bool = 0
+
+    @property
+    def dtype(self) -> DType:
+        return self.buffer.dtype
+
+    def __str__(self) -> str:
+        text = f"{self.buffer}[{self.index}]"
+        return text if self.where is None else f"({text} if {self.where} else {self.other})"
+
+
+@dataclass(frozen=True)
+class Call:
+    """A scalar operation; `OPS` lists the names. ``dtype`` is that of the result."""
+
+    op: str
+    args: tuple[Expr, ...]
+    dtype: DType
+
+    def __str__(self) -> str:
+        return f"{self.op}({', '.join(map(str, self.args))})"
+
+
+@dataclass(frozen=True)
+class Acc:
+    """The final value of an accumulator, to be read by the stores of its nest."""
+
+    name: str
+    dtype: DType
+
+    def __str__(self) -> str:
+        return self.name
+
+
+Expr = Const | Iota | Load | Call | Acc
+
+OPS = frozenset(
+    # arithmetic; maximum and minimum hand on NaN as NumPy does; shr is logical
+    "add sub mul div neg maximum minimum exp log sqrt rsqrt tanh sigmoid "
+    "floordiv mod eq ne lt le gt ge and or xor not shl shr where cast".split()
+)
+
+
+@dataclass(frozen=True)
+class Accum:
+    """One reduction. ``argmax`` yields the int64 position of the first maximum, counted
+    row-major over the axes ``over`` of the nest; NaN counts as the maximum."""
+
+    name: str
+    combine: str
+    expr: Expr
+
+    @property
+    def dtype(self) -> DType:
+        return int64 if self.combine == "argmax" else self.expr.dtype
+
+
+@dataclass(frozen=True)
+class Store:
+    buffer: Buffer
+    index: Index
+    expr: Expr
+    add: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.buffer}[{self.index}] {'+=' if self.add else '='} {self.expr}"
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How a nest runs: which axis is in the vector lanes and which are blocked in registers.
+
+    Attributes:
+        vector: the axis across the lanes; one of ``axes`` (lanes are results) or of
+            ``over`` (lanes are partial sums, added up at the end); None runs scalars.
+        lanes: lanes of one vector.
+        block: points of an axis that are in registers at once; for the vector axis the number
+            of vectors. Each point of the block has its own accumulators; those of a blocked
+            axis of ``over`` are partial results, combined at the end.
+        unroll: points of an axis of ``over`` that are taken at once and share accumulators.
+        order: the loops, outermost first: all ``axes``, then all ``over``.
+        columns: where the vector axis is one of ``over``, the blocked axis along which the
+            results of a block are put together to vectors again; None stores scalars.
+    """
+
+    vector: Axis | None = None
+    lanes: int = 1
+    block: tuple[tuple[Axis, int], ...] = ()
+    unroll: tuple[tuple[Axis, int], ...] = ()
+    order: tuple[Axis, ...] = ()
+    columns: Axis | None = None
+
+
+@dataclass(frozen=True)
+class Nest:
+    """One set of loops; ``label`` names the nodes it computes, ``source`` the user's line."""
+
+    axes: tuple[Axis, ...]
+    stores: tuple[Store, ...]
+    over: tuple[Axis, ...] = ()
+    accums: tuple[Accum, ...] = ()
+    schedule: Schedule | None = None
+    label: str = ""
+    source: str = ""
+
+    def __str__(self) -> str:
+        lines = [f"for {', '.join(f'{a}<{a.extent}' for a in self.axes) or '()'}:  # {self.label}"]
+        if self.over:
+            lines.append(f"  over {', '.join(f'{a}<{a.extent}' for a in self.over)}:")
+            lines += [f"    {a.name} {a.combine}= {a.expr}" for a in self.accums]
+        return "\n".join(lines + [f"  {s}" for s in self.stores])
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Nests that share one parallel axis. ``rows`` is None for work that one thread does."""
+
+    nests: tuple[Nest, ...]
+    rows: Axis | None = None
+    chunk_size: int = 1
+
+    @property
+    def chunk(self) -> Axis:
+        """The axis that numbers the chunks."""
+        return Axis("chunk", -(-self.rows.extent // self.chunk_size) if self.rows else 1)
+
+    def __str__(self) -> str:
+        head = f"rows {self.rows}<{self.rows.extent} by {self.chunk_size}" if self.rows else "serial"
+        body = "\n".join(str(n) for n in self.nests)
+        return f"{head}\n" + "\n".join(f"  {line}" for line in body.splitlines())
+
+
+@dataclass(frozen=True)
+class Program:
+    levels: tuple[tuple[Phase, ...], ...]
+    buffers: tuple[Buffer, ...] = field(default=())
+
+    def __str__(self) -> str:
+        return "\n--- barrier\n".join("\n".join(map(str, level)) for level in self.levels)
+
+
+def conjunction(*conditions: Expr | None) -> Expr | None:
+    """Return the ``and`` of the conditions that are not None, or None."""
+    result: Expr | None = None
+    for condition in conditions:
+        if condition is not None:
+            result = condition if result is None else Call("and", (result, condition), bool_)
+    return result

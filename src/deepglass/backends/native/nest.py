@@ -1,0 +1,370 @@
+"""One nest of the loop IR as one LLVM function, blocked as its schedule says.
+
+    for each loop of axes:                  step = block (times lanes for the vector axis)
+        accumulators of the block = neutral
+        for each loop of over:              carries the accumulators in registers
+            accumulators = combine(accumulators, expr)   for each point of the block
+        stores                              for each point of the block
+
+Where a block does not divide its axis, the rest is a second region with a smaller block and,
+along the vector axis, a last vector in which some lanes are masked off. All extents are
+known, so there is no test whether a loop runs at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import product
+
+from ...graph.types import bool_, int64
+from . import ir, ops, reduce
+from .expr import Evaluator, Position, Scope
+from .nodes import IndexNode, Node, NodeTable
+from .text import Value, Writer, constant, constants
+
+Key = tuple[int, tuple[int, ...], tuple[int, ...]]  # accumulator, point of axes, point of over
+States = dict[Key, reduce.State]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows a function works on: ``count`` of the axis, from 0 or from its argument."""
+
+    axis: ir.Axis | None
+    count: int
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of an axis that is taken in equal steps.
+
+    Attributes:
+        width: points (vectors, for the vector axis) per step.
+        valid: lanes of the last vector that lie inside the axis.
+    """
+
+    start: int
+    stop: int
+    step: int
+    width: int
+    valid: int
+
+
+@dataclass(frozen=True)
+class _Store:
+    buffer: ir.Buffer
+    index: IndexNode
+    node: Node
+    add: bool
+
+
+def emit_nest(nest: ir.Nest, chunk: ir.Axis, rows: Rows, name: str) -> str:
+    """Return the text of `void name(i64 lo, i64 chunk, ptr table)`."""
+    return _NestEmitter(nest, chunk, rows).function(name)
+
+
+class _NestEmitter:
+    def __init__(self, nest: ir.Nest, chunk: ir.Axis, rows: Rows) -> None:
+        schedule = nest.schedule or ir.Schedule()
+        self.nest, self.rows = nest, rows
+        loops = schedule.order or nest.axes + nest.over
+        axes = nest.axes + nest.over
+        if chunk not in axes:
+            axes += (chunk,)
+        number = {axis: i for i, axis in enumerate(axes)}
+        self.axes = axes
+        self.outer = [number[a] for a in loops if a in nest.axes]
+        self.inner = [number[a] for a in loops if a in nest.over]
+        self.vector = number[schedule.vector] if schedule.vector else -1
+        self.lanes = schedule.lanes if schedule.vector else 1
+        self.columns = number[schedule.columns] if schedule.columns else -1
+        self.block = {number[a]: n for a, n in schedule.block}
+        self.unroll = {number[a]: n for a, n in schedule.unroll}
+        self.width = dict.fromkeys(range(len(axes)), 1)
+        self.valid = self.lanes
+        self.writer = Writer()
+        start = [Position() for _ in axes]
+        if chunk not in nest.axes + nest.over and chunk.extent > 1:
+            start[number[chunk]] = Position("%chunk", 0, 0, 0, chunk.extent - 1)
+        self.place = list(start)
+        self.ev = Evaluator(self.writer, self.place)
+        table = NodeTable(axes, frozenset(s.buffer for s in nest.stores))
+        self.accums = [table.node(a.expr) for a in nest.accums]
+        self.stores = [
+            _Store(s.buffer, table.index(s.index), table.node(s.expr), s.add) for s in nest.stores
+        ]
+        self.order = table.node(ir.Iota(_row_major(nest.over)))
+        self.label, self._labels = "entry", 0
+        self._lanes_of(self.vector, self.lanes)
+
+    def function(self, name: str) -> str:
+        self.ev.here()
+        if all(self._extent(a) for a in self.outer):
+            self._open_axes(0)
+        scope = self.ev.scopes[0]
+        lines = ["entry:", *_flat([scope.head.lines, scope.body.lines]), "  ret void", "}", ""]
+        head = f"define internal void @{name}(i64 %lo, i64 %chunk, ptr noundef %table) noinline #0 {{"
+        return "\n".join([head, *lines])
+
+    # loops
+
+    def _extent(self, axis: int) -> int:
+        return self.rows.count if self.axes[axis] == self.rows.axis else self.axes[axis].extent
+
+    def _regions(self, axis: int) -> list[Region]:
+        """Steps of full blocks, then one smaller block for what is left."""
+        extent = self._extent(axis)
+        lanes = self.lanes if axis == self.vector else 1
+        width = self.block.get(axis, 1) * self.unroll.get(axis, 1)
+        step = width * lanes
+        full = extent // step * step
+        regions = [Region(0, full, step, width, lanes)] if full else []
+        rest = extent - full
+        if rest:
+            width = -(-rest // lanes)
+            valid = rest - (width - 1) * lanes
+            regions.append(Region(full, full + width * lanes, width * lanes, width, valid))
+        return regions
+
+    def _open_axes(self, level: int) -> None:
+        if level == len(self.outer):
+            self._block()
+            return
+        axis = self.outer[level]
+        for region in self._regions(axis):
+            self._loop(axis, region, {}, lambda _: self._open_axes(level + 1) or {})
+
+    def _open_over(self, level: int, states: States) -> States:
+        if level == len(self.inner):
+            return self._accumulate(states)
+        axis = self.inner[level]
+        for region in self._regions(axis):
+            states = self._loop(axis, region, states, lambda s: self._open_over(level + 1, s))
+        return states
+
+    def _loop(
+        self, axis: int, region: Region, states: States, body: Callable[[States], States]
+    ) -> States:
+        """Run ``body`` for each step of the region, handing the states from step to step."""
+        self.width[axis] = region.width
+        if axis == self.vector:
+            self.valid = region.valid
+        chunked = self.axes[axis] == self.rows.axis and self.rows.count < self.axes[axis].extent
+        slack = self.axes[axis].extent - self.rows.count if chunked else 0
+        base = "%lo" if chunked else ""
+        if region.stop - region.start == region.step:
+            self.place[axis] = Position(base, region.start, 0, 0, slack)
+            return body(states)
+        start, stop = (self._bound(base, n) for n in (region.start, region.stop))
+        w = self.writer
+        counter, following, label, before = w.name("i"), w.name("i"), self._new_label(), self.label
+        w.lines.append(f"  br label %{label}")
+        scope, phis = Scope(), [f"{label}:"]
+        w.lines.append([phis, scope.head.lines, scope.body.lines])
+        self.ev.scopes.append(scope)
+        self.ev.here()
+        self.label = label
+        last = region.stop - region.step + slack
+        self.place[axis] = Position(counter, 0, len(self.ev.scopes) - 1, region.start, last)
+        carried = {k: tuple(Value(w.name("a"), v.dtype, v.lanes) for v in s) for k, s in states.items()}
+        results = body(carried)
+        self._close(counter, following, label, region.step, stop)
+        latch, self.label = self.label, self._exit
+        phis.append(f"  {counter} = phi i64 [ {start}, %{before} ], [ {following}, %{latch} ]")
+        for key, state in carried.items():
+            for phi, first, again in zip(state, states[key], results[key], strict=True):
+                phis.append(
+                    f"  {phi.text} = phi {phi.type} [ {first.text}, %{before} ], [ {again.text}, %{latch} ]"
+                )
+        return results
+
+    def _close(self, counter: str, following: str, label: str, step: int, stop: str) -> None:
+        w = self.writer
+        self._exit = self._new_label()
+        more = w.name("c")
+        w.lines += [
+            f"  {following} = add nuw nsw i64 {counter}, {step}",
+            f"  {more} = icmp slt i64 {following}, {stop}",
+            f"  br i1 {more}, label %{label}, label %{self._exit}",
+        ]
+        self.ev.scopes.pop()
+        self.ev.here()
+        self.writer.lines.append(f"{self._exit}:")
+
+    def _bound(self, base: str, offset: int) -> str:
+        if not base or not offset:
+            return base or str(offset)
+        return self.writer.binary("add", Value(base, int64), constant(offset, int64)).text
+
+    def _new_label(self) -> str:
+        self._labels += 1
+        return f"b{self._labels}"
+
+    # the points of a block
+
+    def _lanes_of(self, vector: int, lanes: int) -> None:
+        self.ev.vector, self.ev.lanes, self.ev.valid = vector, lanes, lanes
+
+    def _points(self, axes: list[int]) -> Iterator[tuple[int, ...]]:
+        """Visit the block's points of some axes, row-major, moving the positions there."""
+        home = [self.place[a] for a in axes]
+        widths = [self.width[a] for a in axes]
+        self.ev.positions = positions = list(self.place)
+        for point in product(*map(range, widths)):
+            for axis, start, width, i in zip(axes, home, widths, point, strict=True):
+                positions[axis] = start.moved(i * self.lanes if axis == self.vector else i)
+                if axis == self.vector:
+                    self.ev.valid = self.valid if i == width - 1 else self.lanes
+            yield point
+
+    def _block(self) -> None:
+        """All points of one block of the nest's axes."""
+        self.ev.here()
+        if not self.accums:
+            for _ in self._points(self.outer):
+                self._store_point({})
+            return
+        states = self._start()
+        if all(self._extent(a) for a in self.inner):
+            states = self._open_over(0, states)
+        self.ev.here()
+        self._finish(states)
+
+    def _start(self) -> States:
+        partials = [range(self.block.get(a, 1)) for a in self.inner]
+        points = list(product(*(range(self.width[a]) for a in self.outer)))
+        return {
+            (i, point, part): reduce.neutral(a.combine, a.expr.dtype, self.lanes)
+            for i, a in enumerate(self.nest.accums)
+            for part in product(*partials)
+            for point in points
+        }
+
+    def _accumulate(self, states: States) -> States:
+        """One step of every accumulator for every point of the blocks."""
+        self.ev.here()
+        states = dict(states)
+        split = len(self.inner)
+        for point in self._points(self.inner + self.outer):
+            part = tuple(
+                i % self.block.get(a, 1) for a, i in zip(self.inner, point[:split], strict=True)
+            )
+            for i, accum in enumerate(self.nest.accums):
+                key = i, point[split:], part
+                states[key] = self._step(accum, self.accums[i], states[key])
+        return states
+
+    def _step(self, accum: ir.Accum, node: Node, old: reduce.State) -> reduce.State:
+        ev, w = self.ev, self.writer
+        if accum.combine == "add" and node.kind == "mul" and node.dtype.is_float:
+            a, b = (ev.vector_value(n) for n in node.args)
+            new: reduce.State = (w.fma(a, b, old[0]),)
+        else:
+            position = ev.vector_value(self.order) if accum.combine == "argmax" else None
+            new = reduce.step(w, accum.combine, old, ev.vector_value(node), position)
+        mask = ev.tail_mask()
+        if mask is None or self.vector not in self.inner:
+            return new
+        return reduce.keep(w, mask, new, old)
+
+    # results
+
+    def _finish(self, states: States) -> None:
+        """Combine partial results and carry out the stores."""
+        results: dict[tuple[int, tuple[int, ...]], Value] = {}
+        for i, accum in enumerate(self.nest.accums):
+            for point in product(*(range(self.width[a]) for a in self.outer)):
+                parts = [s[-1] for (j, at, _), s in states.items() if (j, at) == (i, point)]
+                results[i, point] = reduce.merge(self.writer, accum.combine, parts)
+        if self.vector in self.inner:
+            self._finish_lanes(results)
+            return
+        for point in self._points(self.outer):
+            self._store_point({a.name: results[i, point] for i, a in enumerate(self.nest.accums)})
+
+    def _finish_lanes(self, results: dict[tuple[int, tuple[int, ...]], Value]) -> None:
+        """Stores where the lanes held partial results: combine the lanes first."""
+        points = list(product(*(range(self.width[a]) for a in self.outer)))
+        folded = [
+            reduce.across_lanes(self.writer, a.combine, [results[i, p] for p in points])
+            for i, a in enumerate(self.nest.accums)
+        ]
+        wide = self.width[self.columns] if self.columns >= 0 else 1
+        rows, lanes = [a for a in self.outer if a != self.columns], self.lanes
+        vector = self.vector
+        self.vector, self.lanes, self.valid = self.columns, wide, wide
+        self.width[self.columns] = 1
+        self._lanes_of(self.vector if wide > 1 else -1, wide)
+        number = {p: n for n, p in enumerate(points)}
+        for point in self._points(self.outer):
+            at = [
+                number[tuple(c if a == self.columns else i for a, i in zip(self.outer, point, strict=True))]
+                for c in range(wide)
+            ]
+            self._store_point(
+                {a.name: self._pick(folded[i], at, lanes) for i, a in enumerate(self.nest.accums)}
+            )
+        self.width[self.columns] = wide
+        self.vector, self.lanes, self.valid = vector, lanes, lanes
+        self._lanes_of(vector, lanes)
+        del rows
+
+    def _pick(self, folded: list[Value], numbers: list[int], lanes: int) -> Value:
+        """The results of these numbers as a scalar or a vector."""
+        w = self.writer
+        if len(numbers) == 1:
+            return w.extract(folded[numbers[0] // lanes], numbers[0] % lanes)
+        first = folded[numbers[0] // lanes]
+        last = folded[numbers[-1] // lanes]
+        start = numbers[0] // lanes * first.lanes
+        order = [n - start for n in numbers]
+        return w.shuffle(first, last if last is not first else None, order)
+
+    def _store_point(self, accumulators: dict[str, Value]) -> None:
+        """Evaluate all stores of a point, then carry them out, so that loads see old values."""
+        ev = self.ev
+        ev.accumulators = accumulators
+        values = [ev.vector_value(s.node) for s in self.stores]
+        for store, value in zip(self.stores, values, strict=True):
+            self._store(store, value)
+
+    def _store(self, store: _Store, value: Value) -> None:
+        ev, w = self.ev, self.writer
+        mask = ev.tail_mask()
+        step = store.index.coefficient(ev.vector)
+        scattered = any(ev.vector in n.axes for n, _ in store.index.loaded)
+        if ev.lanes > 1 and (scattered or step != 1):
+            pointers = ev.pointers(store.buffer, store.index)
+            every = mask or constant(1, bool_, ev.lanes)
+            if store.add:
+                old = w.gather(pointers, store.buffer.dtype, every)
+                value = ops.apply(w, "add", [old, value], store.buffer.dtype)
+            w.scatter(value, pointers, every)
+            return
+        pointer = ev.address(store.buffer, store.index)
+        if store.add:
+            old = w.load(pointer, store.buffer.dtype, ev.lanes, mask)
+            value = ops.apply(w, "add", [old, value], store.buffer.dtype)
+        w.store(value, pointer, mask)
+
+
+def _row_major(axes: tuple[ir.Axis, ...]) -> ir.Index:
+    """The position of a point among all points of the axes."""
+    terms, stride = [], 1
+    for axis in reversed(axes):
+        terms.append((axis, stride))
+        stride *= axis.extent
+    return ir.Index(tuple(terms))
+
+
+def _flat(lines: list[object]) -> Iterator[str]:
+    for line in lines:
+        if isinstance(line, list):
+            yield from _flat(line)
+        else:
+            yield str(line)
+
+
+__all__ = ["Rows", "emit_nest"]
+_ = constants

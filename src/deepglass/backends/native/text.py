@@ -1,0 +1,254 @@
+"""Writing LLVM IR as text: values, and one instruction per method.
+
+A `Value` is scalar (``lanes`` 1) or a vector. The methods of `Writer` append to
+``writer.lines``, which the evaluator points at the place where an instruction belongs.
+No fast-math flag is ever set: the bits of every result are defined by the text.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from ...graph.types import DType, bool_, int32, int64, uint8, uint32, uint64
+
+Number = float | int | bool
+
+_ELEMENTS = {
+    "bool": "i1",
+    "uint8": "i8",
+    "uint32": "i32",
+    "int32": "i32",
+    "uint64": "i64",
+    "int64": "i64",
+    "float32": "float",
+    "float64": "double",
+}
+_INTEGERS = {1: uint8, 4: int32, 8: int64}
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Value:
+    """An SSA name or a constant.
+
+    Attributes:
+        known: the numbers in the lanes when they are constants of an integer type, so that
+            conditions on them can be decided while emitting.
+    """
+
+    text: str
+    dtype: DType
+    lanes: int = 1
+    known: tuple[int, ...] | None = None
+
+    @property
+    def type(self) -> str:
+        return type_text(self.dtype, self.lanes)
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.text}"
+
+
+@cache
+def type_text(dtype: DType, lanes: int = 1) -> str:
+    """The LLVM type of a register."""
+    element = _ELEMENTS[dtype.name]
+    return element if lanes == 1 else f"<{lanes} x {element}>"
+
+
+@cache
+def memory_text(dtype: DType, lanes: int = 1) -> str:
+    """The LLVM type of a value in memory, where a bool takes a byte."""
+    return type_text(uint8 if dtype is bool_ else dtype, lanes)
+
+
+@cache
+def suffix(dtype: DType, lanes: int = 1) -> str:
+    """The ending of an overloaded intrinsic's name: `f32`, `v16f32`, `i64`, ..."""
+    letter = "f" if dtype.is_float else "i"
+    bits = 1 if dtype is bool_ else 8 * dtype.bytes
+    return f"{letter}{bits}" if lanes == 1 else f"v{lanes}{letter}{bits}"
+
+
+def number_text(value: Number, dtype: DType) -> str:
+    """A constant of ``dtype`` as LLVM spells it; floats as the bits of their double."""
+    if dtype.is_float:
+        with np.errstate(over="ignore"):
+            exact = float(dtype.numpy.type(value))
+        return f"0x{struct.unpack('<Q', struct.pack('<d', exact))[0]:016X}"
+    return str(int(value))
+
+
+def constant(value: Number, dtype: DType, lanes: int = 1) -> Value:
+    """The number in every lane."""
+    text = number_text(value, dtype)
+    if lanes > 1:
+        text = f"splat ({type_text(dtype)} {text})"
+    return Value(text, dtype, lanes, None if dtype.is_float else (int(value),) * lanes)
+
+
+def constants(values: Sequence[int], dtype: DType) -> Value:
+    """One integer per lane."""
+    if all(v == values[0] for v in values):
+        return constant(values[0], dtype, len(values))
+    element = type_text(dtype)
+    text = "<" + ", ".join(f"{element} {int(v)}" for v in values) + ">"
+    return Value(text, dtype, len(values), tuple(int(v) for v in values))
+
+
+def floats(values: Sequence[float], dtype: DType) -> Value:
+    """One floating-point number per lane."""
+    element = type_text(dtype)
+    text = ", ".join(f"{element} {number_text(v, dtype)}" for v in values)
+    return Value(f"<{text}>", dtype, len(values))
+
+
+class Writer:
+    """Appends instructions to ``lines`` and hands out names."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._names = 0
+
+    def name(self, stem: str = "v") -> str:
+        self._names += 1
+        return f"%{stem}{self._names}"
+
+    def emit(self, instruction: str, dtype: DType, lanes: int = 1) -> Value:
+        """Append an instruction that yields a value."""
+        name = self.name()
+        self.lines.append(f"  {name} = {instruction}")
+        return Value(name, dtype, lanes)
+
+    def pointer(self, instruction: str) -> str:
+        """Append an instruction that yields a pointer; return its name."""
+        name = self.name("p")
+        self.lines.append(f"  {name} = {instruction}")
+        return name
+
+    # arithmetic
+
+    def binary(self, opcode: str, a: Value, b: Value) -> Value:
+        return self.emit(f"{opcode} {a}, {b.text}", a.dtype, a.lanes)
+
+    def intrinsic(self, name: str, *args: Value) -> Value:
+        """Call ``llvm.name`` with arguments and result of one type."""
+        a = args[0]
+        call = f"call {a.type} @llvm.{name}.{suffix(a.dtype, a.lanes)}"
+        return self.emit(f"{call}({', '.join(map(str, args))})", a.dtype, a.lanes)
+
+    def fma(self, a: Value, b: Value, c: Value) -> Value:
+        return self.intrinsic("fma", a, b, c)
+
+    def negate(self, a: Value) -> Value:
+        if a.dtype.is_float:
+            return self.emit(f"fneg {a}", a.dtype, a.lanes)
+        return self.binary("sub", constant(0, a.dtype, a.lanes), a)
+
+    def compare(self, predicate: str, a: Value, b: Value) -> Value:
+        """``predicate`` is LLVM's, `icmp slt` or `fcmp olt` for example."""
+        return self.emit(f"{predicate} {a}, {b.text}", bool_, a.lanes)
+
+    def select(self, condition: Value, a: Value, b: Value) -> Value:
+        """``condition`` may be scalar where the choices are vectors."""
+        return self.emit(f"select {condition}, {a}, {b}", a.dtype, a.lanes)
+
+    def convert(self, opcode: str, a: Value, dtype: DType) -> Value:
+        return self.emit(f"{opcode} {a} to {type_text(dtype, a.lanes)}", dtype, a.lanes)
+
+    def bits(self, a: Value, dtype: DType) -> Value:
+        """The same bits as another type of the same width."""
+        return self.convert("bitcast", a, dtype)
+
+    # lanes
+
+    def splat(self, a: Value, lanes: int) -> Value:
+        """The scalar in every lane."""
+        if lanes == a.lanes:
+            return a
+        if a.known is not None:
+            return constant(a.known[0], a.dtype, lanes)
+        if a.text.startswith("0x"):
+            return Value(f"splat ({a})", a.dtype, lanes)
+        wide = type_text(a.dtype, lanes)
+        one = self.emit(f"insertelement {wide} poison, {a}, i64 0", a.dtype, lanes)
+        return self.emit(
+            f"shufflevector {one}, {wide} poison, <{lanes} x i32> zeroinitializer", a.dtype, lanes
+        )
+
+    def shuffle(self, a: Value, b: Value | None, order: Sequence[int]) -> Value:
+        """Lanes ``order`` of the concatenation of ``a`` and ``b``; -1 leaves a lane undefined."""
+        second = b.text if b is not None else "poison"
+        lanes = ", ".join("i32 poison" if i < 0 else f"i32 {i}" for i in order)
+        mask = f"<{len(order)} x i32> <{lanes}>"
+        return self.emit(f"shufflevector {a}, {a.type} {second}, {mask}", a.dtype, len(order))
+
+    def extract(self, a: Value, lane: int) -> Value:
+        if a.lanes == 1:
+            return a
+        return self.emit(f"extractelement {a}, i64 {lane}", a.dtype)
+
+    def any_lane(self, mask: Value) -> Value:
+        """Whether any lane of a mask is set."""
+        name = f"@llvm.vector.reduce.or.{suffix(bool_, mask.lanes)}"
+        return self.emit(f"call i1 {name}({mask})", bool_)
+
+    # memory
+
+    def load(self, pointer: str, dtype: DType, lanes: int = 1, mask: Value | None = None,
+             other: Number = 0) -> Value:
+        """Load consecutive elements; lanes outside ``mask`` become ``other`` and read nothing."""
+        kind, align = memory_text(dtype, lanes), dtype.bytes
+        stored = uint8 if dtype is bool_ else dtype
+        if mask is None:
+            raw = self.emit(f"load {kind}, ptr {pointer}, align {align}", stored, lanes)
+        else:
+            call = f"call {kind} @llvm.masked.load.{suffix(stored, lanes)}.p0"
+            rest = constant(other, stored, lanes)
+            raw = self.emit(f"{call}(ptr align {align} {pointer}, {mask}, {rest})", stored, lanes)
+        return self._from_memory(raw, dtype)
+
+    def gather(self, pointers: str, dtype: DType, mask: Value, other: Number = 0) -> Value:
+        """Load one element from each of a vector of pointers."""
+        lanes = mask.lanes
+        stored = uint8 if dtype is bool_ else dtype
+        call = f"call {memory_text(dtype, lanes)} @llvm.masked.gather.{suffix(stored, lanes)}.v{lanes}p0"
+        where = f"<{lanes} x ptr> align {dtype.bytes} {pointers}"
+        rest = constant(other, stored, lanes)
+        return self._from_memory(self.emit(f"{call}({where}, {mask}, {rest})", stored, lanes), dtype)
+
+    def store(self, a: Value, pointer: str, mask: Value | None = None) -> None:
+        raw, align = self._to_memory(a), a.dtype.bytes
+        if mask is None:
+            self.lines.append(f"  store {raw}, ptr {pointer}, align {align}")
+        else:
+            call = f"call void @llvm.masked.store.{suffix(raw.dtype, raw.lanes)}.p0"
+            self.lines.append(f"  {call}({raw}, ptr align {align} {pointer}, {mask})")
+
+    def scatter(self, a: Value, pointers: str, mask: Value) -> None:
+        """Store one element to each of a vector of pointers."""
+        raw, lanes = self._to_memory(a), a.lanes
+        call = f"call void @llvm.masked.scatter.{suffix(raw.dtype, lanes)}.v{lanes}p0"
+        where = f"<{lanes} x ptr> align {a.dtype.bytes} {pointers}"
+        self.lines.append(f"  {call}({raw}, {where}, {mask})")
+
+    def _from_memory(self, raw: Value, dtype: DType) -> Value:
+        if dtype is not bool_:
+            return raw
+        return self.compare("icmp ne", raw, constant(0, uint8, raw.lanes))
+
+    def _to_memory(self, a: Value) -> Value:
+        return self.convert("zext", a, uint8) if a.dtype is bool_ else a
+
+
+def integer_like(dtype: DType) -> DType:
+    """The signed integer type as wide as ``dtype``."""
+    return _INTEGERS[dtype.bytes]
+
+
+def unsigned(dtype: DType) -> bool:
+    return dtype in (bool_, uint8, uint32, uint64)

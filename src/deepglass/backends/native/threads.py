@@ -1,0 +1,6 @@
+"""Threads."""
+BARRIER = """
+define internal void @barrier(ptr %gate, i64 %threads) { 
+  ret void
+}
+"""

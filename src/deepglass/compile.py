@@ -1,0 +1,319 @@
+"""``dg.compile``: a Python function captured once and run as one native call.
+
+The function is run one time with placeholders for its arguments. Every operation it
+performs, forward, backward and optimizer update alike, becomes a node of one graph;
+parameters and buffers it reads become inputs, and those it rebinds become outputs of the
+program that take effect when the call returns.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import backends
+from .discovery import Surroundings, names_of, token
+from .errors import TraceError
+from .graph.graph import CONSTANT, INPUT, Graph, Node
+from .graph.kinds import Leaf
+from .graph.tensor import DROPPED, Buffer, Clock, Parameter, Tensor, read, to_array
+from .graph.trace import CHANGES, Trace, Traceable, active_trace, grad_enabled
+from .graph.tree import flatten, unflatten
+from .graph.types import TensorType, dtype_of
+from .passes import optimize
+
+MANY_PROGRAMS = 8
+_TENSOR = object()  # the place of a tensor among returned values
+
+
+def compile(
+    function: Callable[..., Any] | None = None,
+    *,
+    backend: str | None = None,
+    keep_grads: bool = False,
+) -> Any:
+    """Return ``function`` captured as one program per kind of arguments.
+
+    Args:
+        function: computes with tensors; usually a whole training step. Tensors and arrays
+            among its arguments may change from call to call; numbers, strings and modes of
+            layers are part of the program, which is recorded anew when they change.
+        backend: "native" or "reference"; the default backend unless given.
+        keep_grads: leave gradients in ``.grad`` after the step, which costs memory traffic;
+            otherwise reading them afterwards raises.
+
+    Returns:
+        a `Compiled` function. Without ``function``: a decorator.
+
+    Raises:
+        TraceError: when called, if the function does what cannot be captured: looks at the
+            value of a tensor, branches on it, or keeps a tensor outside.
+
+    >>> double = compile(lambda x: x * 2)
+    >>> double(Tensor([1.0, 2.0]))
+    tensor([2., 4.])
+    """
+    if function is None:
+        return lambda f: compile(f, backend=backend, keep_grads=keep_grads)
+    return Compiled(function, backend, keep_grads)
+
+
+class Compiled:
+    """A function and the programs recorded from it."""
+
+    def __init__(self, function: Callable[..., Any], backend: str | None, keep_grads: bool) -> None:
+        functools.update_wrapper(self, function, updated=())
+        self.function = function
+        self.backend = backend
+        self.keep_grads = keep_grads
+        self.programs: dict[Hashable, list[Program]] = {}
+        self._surroundings: Surroundings | None = None
+        self._shape: tuple[Hashable, ...] = ()
+        self._state_key: Hashable = None
+        self._seen_changes = -1
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if active_trace() is not None:
+            return self.function(*args, **kwargs)
+        program, arrays = self._lookup(args, kwargs)
+        return program(arrays)
+
+    def program(self, *args: Any, **kwargs: Any) -> Program:
+        """Return the program that a call with these arguments runs, without running it."""
+        return self._lookup(args, kwargs)[0]
+
+    def _lookup(self, args: Any, kwargs: Any) -> tuple[Program, list[np.ndarray]]:
+        leaves, structure = flatten((args, kwargs))
+        arrays, tokens = [], []
+        for leaf in leaves:
+            if isinstance(leaf, np.ndarray):
+                tokens.append((leaf.shape, leaf.dtype.char))
+                arrays.append(leaf)
+            elif isinstance(leaf, Tensor) and not isinstance(leaf, (Parameter, Buffer)):
+                tokens.append((leaf.shape, leaf.dtype, leaf.requires_grad))
+                arrays.append(leaf.numpy())
+            else:
+                tokens.append(token(leaf))
+        key = (structure, tuple(tokens), grad_enabled(), self._surroundings_key(leaves))
+        candidates = self.programs.setdefault(key, [])
+        for program in candidates:
+            if program.fits():
+                return program, arrays
+        return self._record(leaves, structure, candidates), arrays
+
+    def _surroundings_key(self, leaves: Sequence[Any]) -> Hashable:
+        """What the function can see, numbers by value; layers and optimizers are asked only
+        when something changed since they were last asked."""
+        around = self._surroundings
+        tokens = around.tokens() if around is not None else ()
+        if around is None or tokens != self._shape or CHANGES.count != self._seen_changes:
+            if around is None or tokens != self._shape:
+                around = self._surroundings = Surroundings(self.function)
+                self._shape = tokens = around.tokens()
+            self._state_key = (tokens, _keys(around.traceables().values()))
+            self._seen_changes = CHANGES.count
+        return (self._state_key, _keys(x for x in leaves if isinstance(x, Traceable)))
+
+    def _record(self, leaves: list[Any], structure: Hashable, known: list[Program]) -> Program:
+        assert self._surroundings is not None
+        around = dict(self._surroundings.traceables())
+        around.update({f"argument{i}": x for i, x in enumerate(leaves) if isinstance(x, Traceable)})
+        program = Program.record(
+            self.function, leaves, structure, names_of(around), self.backend, self.keep_grads
+        )
+        known.append(program)
+        count = sum(map(len, self.programs.values()))
+        if count == MANY_PROGRAMS + 1:
+            warnings.warn(
+                f"compile: {self.__name__} was recorded {count} times, for as many kinds of "
+                "arguments. Pass what changes as tensors, not as Python numbers, and use few "
+                "different shapes.",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+        return program
+
+
+def _keys(things: Any) -> tuple[Hashable, ...]:
+    return tuple(
+        (
+            thing.trace_key(),
+            tuple((id(t), t.type, t.requires_grad) for _, t in thing.named_state()),
+        )
+        for thing in things
+    )
+
+
+class Program:
+    """One recorded graph, bound to the tensors it reads and rebinds.
+
+    Attributes:
+        graph: what was recorded, composites included; ``print(program)`` shows it.
+        optimized: what the backend was given.
+        state: the tensors behind the graph's state nodes.
+        executable: what the backend made of it.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        trace: Trace,
+        result: tuple[Hashable, list[Any]],
+        kept: list[Tensor],
+        backend: str | None,
+    ) -> None:
+        self.graph = graph
+        self.optimized = optimize(graph)
+        self.backend = backend or backends.default()
+        self.state = [tensor for tensor, _ in trace.state.values()]
+        self._structure, self._template = result
+        self._kept = kept
+        self._entry = list(trace.entry_gradients)
+        self._exit = [(t, None if g is None else DROPPED) for t, g in trace.gradients]
+        self._checks = _checks(graph)
+        self._dtypes = [n.type.dtype.numpy for n in graph.inputs]
+        self._clock = Clock()
+        self._storages = [t.bind_storage() for t in self.state]
+        self._seen_changes = -1
+        written = {node.id for node, _ in graph.updates}
+        for storage, node in zip(self._storages, graph.state, strict=True):
+            if node.id in written:
+                storage.writers.append(self._clock)
+        arrays = [s.array for s in self._storages]
+        self.executable = backends.get(self.backend).compile(self.optimized, arrays)
+
+    @classmethod
+    def record(
+        cls,
+        function: Callable[..., Any],
+        leaves: list[Any],
+        structure: Any,
+        names: tuple[dict[int, str], dict[int, str]],
+        backend: str | None,
+        keep_grads: bool,
+    ) -> Program:
+        """Run ``function`` once with placeholders and return what it did."""
+        with Trace(*names) as trace:
+            inputs: list[Node] = []
+            args, kwargs = unflatten(structure, iter([_place(x, trace, inputs) for x in leaves]))
+            _name_arguments(function, args, kwargs)
+            value = function(*args, **kwargs)
+            outputs, shape = flatten(value)
+            nodes = [read(x) for x in outputs if isinstance(x, Tensor)]
+        template = [_TENSOR if isinstance(x, Tensor) else x for x in outputs]
+        gradients = [(t, g) for t, g in trace.gradients if isinstance(g, Tensor)]
+        kept = [t for t, _ in gradients] if keep_grads else []
+        nodes += [g._node for _, g in gradients] if keep_grads else []
+        state = {id(t): node for t, node in trace.state.values()}
+        graph = Graph(
+            tuple(inputs),
+            tuple(state.values()),
+            tuple(nodes),
+            tuple((state[id(t)], node) for t, node in trace.updates),
+        )
+        return cls(graph, trace, (shape, template), kept, backend)
+
+    def fits(self) -> bool:
+        """Whether gradients present or absent now are those the program was recorded with."""
+        return all(t._grad is found for t, found in self._entry)
+
+    def __call__(self, inputs: Sequence[np.ndarray]) -> Any:
+        """Run the program on one array per argument."""
+        if CHANGES.count != self._seen_changes:
+            self._bring_up_to_date()
+        arrays = [
+            np.ascontiguousarray(a, d) for a, d in zip(inputs, self._dtypes, strict=True)
+        ]
+        for check in self._checks:
+            check(arrays)
+        values = self.executable(arrays)
+        self._clock.count += 1
+        results = [Tensor.of(_result(v)) for v in values]
+        for tensor in reversed(self._kept):
+            tensor._grad = results.pop()
+        tensors = iter(results)
+        leaves = [next(tensors) if x is _TENSOR else x for x in self._template]
+        return unflatten(self._structure, iter(leaves))
+
+    def _bring_up_to_date(self) -> None:
+        """Copy values that Python gave to state since the last run; mark used gradients."""
+        for tensor, storage in zip(self.state, self._storages, strict=True):
+            if tensor.bind_storage() is not storage:
+                raise TraceError(
+                    f"compile: state keeps its shape and type; {tensor.name or 'a tensor'} is "
+                    f"{tensor.type} now. Compile the function again."
+                )
+        for tensor, gradient in self._exit:
+            tensor._grad = gradient
+        self._seen_changes = CHANGES.count
+
+    def __str__(self) -> str:
+        return str(self.graph)
+
+
+def _result(value: np.ndarray) -> Node:
+    value.flags.writeable = False
+    return Node(CONSTANT, TensorType(value.shape, dtype_of(value.dtype)), data=value)
+
+
+
+
+def _place(leaf: Any, trace: Trace, inputs: list[Node]) -> Any:
+    """A placeholder for a tensor or array argument; anything else stands for itself."""
+    if isinstance(leaf, (Parameter, Buffer)) or not isinstance(leaf, (Tensor, np.ndarray)):
+        return leaf
+    if isinstance(leaf, np.ndarray):
+        type = TensorType(leaf.shape, dtype_of(to_array(leaf[:0] if leaf.ndim else leaf).dtype))
+        node = trace.argument(type, "")
+    else:
+        node = trace.argument(leaf.type, "", leaf.requires_grad)
+    inputs.append(node)
+    return Tensor.of(node)
+
+
+def _name_arguments(function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> None:
+    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    names = list(code.co_varnames[: code.co_argcount]) if code is not None else []
+    if hasattr(function, "__self__"):
+        names = names[1:]
+    for name, value in [*zip(names, args, strict=False), *kwargs.items()]:
+        if isinstance(value, Tensor) and value._node.op is INPUT:
+            value._node.name = name
+
+
+def _checks(graph: Graph) -> list[Callable[[list[np.ndarray]], None]]:
+    """Value checks that can be made on arguments before the program runs.
+
+    A record's ``validate`` looks at the values of integer inputs only; where such an input
+    is an argument of the program (under another shape at most), it is checked at each call.
+    """
+    position = {n.id: k for k, n in enumerate(graph.inputs)}
+    checks = []
+    for node in graph.nodes():
+        if node.op.validate is None:
+            continue
+        found = [position.get(_behind_views(i).id) for i in node.inputs]
+        if any(k is not None and graph.inputs[k].type.dtype.is_integer for k in found):
+            checks.append(functools.partial(_check, node, found))
+    return checks
+
+
+def _behind_views(node: Node) -> Node:
+    while node.op.name in ("reshape", "alias"):
+        node = node.inputs[0]
+    return node
+
+
+def _check(node: Node, found: list[int | None], arrays: list[np.ndarray]) -> None:
+    values = [
+        np.broadcast_to(np.zeros((), i.type.dtype.numpy), i.type.shape)
+        if k is None or isinstance(i.op.kernel, Leaf) and not i.type.dtype.is_integer
+        else arrays[k]
+        for k, i in zip(found, node.inputs, strict=True)
+    ]
+    assert node.op.validate is not None
+    node.op.validate(*values, **node.params)

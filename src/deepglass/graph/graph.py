@@ -1,0 +1,191 @@
+"""Nodes and graphs: values, and how they came to be."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import DeepglassError
+from .kinds import Elementwise, Leaf
+from .op import Op
+from .types import TensorType
+
+_ids = itertools.count()
+
+
+class Node:
+    """An immutable value: one application of an op, or a leaf.
+
+    Eagerly ``data`` holds the array; in a trace it is None (constants aside) and the node
+    only says how to compute it. ``inputs`` of an eager node are kept only while a gradient
+    may be asked for.
+    """
+
+    __slots__ = (
+        "__weakref__", "data", "id", "inputs", "is_leaf", "name", "op",
+        "owner", "params", "path", "requires_grad", "source", "trace", "type",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        op: Op,
+        type: TensorType,
+        inputs: tuple[Node, ...] = (),
+        params: dict[str, Any] | None = None,
+        data: np.ndarray | None = None,
+        requires_grad: bool = False,
+        is_leaf: bool = False,
+    ) -> None:
+        self.id = next(_ids)
+        self.op = op
+        self.type = type
+        self.inputs = inputs
+        self.params = params or {}
+        self.data = data
+        self.requires_grad = requires_grad
+        self.is_leaf = is_leaf  # its gradient goes to the tensor that owns it
+        self.owner: Any = None  # weak reference to that tensor
+        self.trace: Any = None  # the trace this node belongs to; None once concrete
+        self.source = ""  # "file.py:12", the user's line
+        self.path = ""  # the layer, "conv1.bn"
+        self.name = ""
+
+    def __repr__(self) -> str:
+        return f"<{self.name or self.op.name} {self.type}>"
+
+
+def _no_reference(*_: Any, **__: Any) -> Any:
+    raise DeepglassError("leaf: a leaf is given, not computed; pass its value to the backend.")
+
+
+def _leaf(name: str) -> Op:
+    return Op(name=name, infer=lambda **p: p["type"], reference=_no_reference, kernel=Leaf())
+
+
+INPUT = _leaf("input")
+STATE = _leaf("state")
+CONSTANT = _leaf("constant")
+
+# The value of its input under a new identity: where a gradient starts or stops.
+ALIAS = Op(
+    name="alias",
+    infer=lambda x: x,
+    reference=lambda x: x,
+    kernel=Elementwise(lambda b, x: x),
+    gradient=(lambda g, y, x: g,),
+    notation="{0}",
+    doc="The value of its input under a new identity; used where a gradient starts or stops.",
+)
+
+
+def ancestors(outputs: Iterable[Node]) -> list[Node]:
+    """Return every node that ``outputs`` depend on, themselves included, inputs first."""
+    seen: set[int] = set()
+    order: list[Node] = []
+    stack: list[tuple[Node, bool]] = [(n, False) for n in reversed(list(outputs))]
+    while stack:
+        node, expanded = stack.pop()
+        if expanded:
+            order.append(node)
+        elif node.id not in seen:
+            seen.add(node.id)
+            stack.append((node, True))
+            stack.extend((i, False) for i in reversed(node.inputs))
+    return order
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A program before it is compiled.
+
+    Attributes:
+        inputs: one node per argument array.
+        state: one node per tensor that is read or rebound: parameters, buffers, data.
+        outputs: what is returned.
+        updates: (state node, its new value), carried out together at the end.
+    """
+
+    inputs: tuple[Node, ...]
+    state: tuple[Node, ...]
+    outputs: tuple[Node, ...]
+    updates: tuple[tuple[Node, Node], ...] = ()
+
+    @property
+    def results(self) -> tuple[Node, ...]:
+        """Everything that has to be computed: outputs, then new state values."""
+        return self.outputs + tuple(new for _, new in self.updates)
+
+    def nodes(self) -> list[Node]:
+        """Return the nodes to compute, inputs first."""
+        return ancestors(self.results)
+
+    def with_results(self, results: Sequence[Node]) -> Graph:
+        """Return the graph with ``results`` (in the order of `results`) put in place."""
+        k = len(self.outputs)
+        pairs = zip(self.updates, results[k:], strict=True)
+        return Graph(
+            self.inputs, self.state, tuple(results[:k]), tuple((s, new) for (s, _), new in pairs)
+        )
+
+    def rewrite(self, rule: Any) -> Graph:
+        """Return the graph rebuilt bottom-up by ``rule(node, new_inputs) -> Node``."""
+        new: dict[int, Node] = {}
+        for node in self.nodes():
+            new[node.id] = rule(node, tuple(new[i.id] for i in node.inputs))
+        return self.with_results([new[n.id] for n in self.results])
+
+    def verify(self) -> None:
+        """Check every node against its op's own shape rule.
+
+        Raises:
+            DeepglassError: a node's recorded type is not what its op infers.
+        """
+        for node in self.nodes():
+            if isinstance(node.op.kernel, Leaf):
+                continue
+            found = node.op.infer(*[i.type for i in node.inputs], **node.params)
+            if found != node.type:
+                raise DeepglassError(
+                    f"graph: a node has the type its op infers; {node.op.name} at "
+                    f"{node.source or '?'} says {node.type}, inferred {found}."
+                )
+        for state, value in self.updates:
+            if state.type != value.type:
+                raise DeepglassError(
+                    f"graph: a new state value keeps its type; {state.name} is {state.type}, "
+                    f"its new value {value.type}."
+                )
+
+    def __str__(self) -> str:
+        from .show import page
+
+        return page(self)
+
+    def dot(self) -> str:
+        """Return the graph in Graphviz' language."""
+        lines = ["digraph program {", "  rankdir=LR; node [shape=box];"]
+        for node in self.nodes():
+            label = f"{node.name or node.op.name}\\n{node.type}"
+            lines.append(f'  n{node.id} [label="{label}"];')
+            lines += [f"  n{i.id} -> n{node.id};" for i in node.inputs]
+        return "\n".join([*lines, "}"])
+
+
+def like(node: Node, inputs: tuple[Node, ...]) -> Node:
+    """Return ``node`` applied to other inputs; the node itself when they are its own."""
+    if all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
+        return node
+    return derived(node, node.op, inputs, node.params, node.type)
+
+
+def derived(
+    origin: Node, op: Op, inputs: tuple[Node, ...], params: dict[str, Any], type: TensorType
+) -> Node:
+    """Return a new node that tells the user's line and layer of ``origin``."""
+    new = Node(op, type, inputs, params)
+    new.trace, new.source, new.path = origin.trace, origin.source, origin.path
+    return new

@@ -1,0 +1,140 @@
+"""Kinds of loops: what a backend must know to run an op without knowing the op.
+
+A kind says which loops there are and what happens to a scalar inside them. The scalar
+rule is written against a vocabulary ``b`` that the backend hands in, so that LLVM IR,
+XLA or C are written by the backend and never by an op:
+
+    Elementwise(lambda b, x, y: b.add(x, y))
+
+`Vocabulary` lists what a rule may say. Index arithmetic uses the same words: an index is
+a list of scalars, one per axis.
+
+| kind        | result element at index ``i``                                  | example        |
+|-------------|----------------------------------------------------------------|----------------|
+| Leaf        | given from outside                                             | input, constant|
+| Elementwise | ``rule(b, x[i], y[i], ...)``                                   | add, exp       |
+| View        | the same elements in the same order under another shape       | reshape        |
+| Pull        | ``rule(b, i, x, y, ...)``, which reads ``x(j)`` at any index   | transpose, pad |
+| Reduction   | ``combine`` over some axes of x                                | sum, argmax    |
+| Contraction | sum of ``term(b, i, k, x, w)`` over the extents of ``k``       | matmul, conv2d |
+| Scatter     | x[i] plus every ``source`` element that ``target`` sends to i  | scatter_add    |
+| Composite   | whatever its expansion into other ops computes                 | softmax        |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from .types import DType, TensorType
+
+Scalar = Any  # whatever a backend's vocabulary computes with
+IndexTuple = Sequence[Scalar]
+Read = Callable[[IndexTuple], Scalar]
+
+
+class Vocabulary(Protocol):
+    """The words a scalar rule may use. Operands of one call have one type."""
+
+    def const(self, value: float | int | bool, like: Scalar) -> Scalar: ...
+    def cast(self, x: Scalar, dtype: DType) -> Scalar: ...
+    def add(self, x: Scalar, y: Scalar) -> Scalar: ...
+    def sub(self, x: Scalar, y: Scalar) -> Scalar: ...
+    def mul(self, x: Scalar, y: Scalar) -> Scalar: ...
+    def div(self, x: Scalar, y: Scalar) -> Scalar: ...
+    def neg(self, x: Scalar) -> Scalar: ...
+    def maximum(self, x: Scalar, y: Scalar) -> Scalar: ...
+    def exp(self, x: Scalar) -> Scalar: ...
+    def log(self, x: Scalar) -> Scalar: ...
+    def sqrt(self, x: Scalar) -> Scalar: ...
+    def rsqrt(self, x: Scalar) -> Scalar: ...
+    def tanh(self, x: Scalar) -> Scalar: ...
+    def sigmoid(self, x: Scalar) -> Scalar: ...
+    def eq(self, x: Scalar, y: Scalar) -> Scalar: ...
+    def ne(self, x: Scalar, y: Scalar) -> Scalar: ...
+    def lt(self, x: Scalar, y: Scalar) -> Scalar: ...
+    def le(self, x: Scalar, y: Scalar) -> Scalar: ...
+    def gt(self, x: Scalar, y: Scalar) -> Scalar: ...
+    def ge(self, x: Scalar, y: Scalar) -> Scalar: ...
+    def floordiv(self, x: Scalar, y: Scalar) -> Scalar: ...
+    def mod(self, x: Scalar, y: Scalar) -> Scalar: ...
+    def xor(self, x: Scalar, y: Scalar) -> Scalar: ...
+    def bit_or(self, x: Scalar, y: Scalar) -> Scalar: ...
+    def shl(self, x: Scalar, y: Scalar) -> Scalar: ...
+    def shr(self, x: Scalar, y: Scalar) -> Scalar: ...
+    def logical_and(self, x: Scalar, y: Scalar) -> Scalar: ...
+    def logical_not(self, x: Scalar) -> Scalar: ...
+    def where(self, condition: Scalar, x: Scalar, y: Scalar) -> Scalar: ...
+
+    def guard(
+        self, condition: Scalar, read: Callable[[], Scalar], other: float | int | bool
+    ) -> Scalar:
+        """``read()`` where the condition holds; elsewhere nothing is read and it is ``other``."""
+        ...
+
+
+@dataclass(frozen=True)
+class Leaf:
+    pass
+
+
+@dataclass(frozen=True)
+class Elementwise:
+    """``rule(b, *inputs, **params)``; with no tensor inputs the rule gets the index instead."""
+
+    rule: Callable[..., Scalar]
+
+
+@dataclass(frozen=True)
+class View:
+    pass
+
+
+@dataclass(frozen=True)
+class Pull:
+    """``rule(b, index, *reads, types=input_types, **params)``.
+
+    ``reuse(types, **params)`` says how often one input element is read on average, so that a
+    backend can decide whether to compute the input on the fly; 1 unless given.
+    """
+
+    rule: Callable[..., Scalar]
+    reuse: Callable[..., float] | None = None
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """``combine`` is "add", "max" or "argmax"; the op has the params ``dim`` and ``keepdim``."""
+
+    combine: str
+
+
+@dataclass(frozen=True)
+class Contraction:
+    """``over(types, **params)`` gives the extents, ``term(b, i, k, *reads, types, **params)``
+    the two factors whose products are summed."""
+
+    over: Callable[..., tuple[int, ...]]
+    term: Callable[..., tuple[Scalar, Scalar]]
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Inputs (x, index, source). ``target(b, i, index_value, **params)`` is where the source
+    element at ``i`` is added; ``owner(**params)`` is the axis along which targets move."""
+
+    target: Callable[..., IndexTuple]
+    owner: Callable[..., int]
+
+
+@dataclass(frozen=True)
+class Composite:
+    """``expand(*tensors, **params)`` computes the op from other ops."""
+
+    expand: Callable[..., Any]
+
+
+Kind = Leaf | Elementwise | View | Pull | Reduction | Contraction | Scatter | Composite
+
+InputTypes = tuple[TensorType, ...]

@@ -1,0 +1,83 @@
+"""The op record: the whole story of an operation in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .kinds import Composite, Kind
+from .types import TensorType
+
+REGISTRY: dict[str, Op] = {}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One call to test an op with: arrays and static parameters.
+
+    ``smooth`` is False where the point lies on a kink, so that differences mean nothing.
+    """
+
+    args: tuple[np.ndarray, ...]
+    params: dict[str, Any] = field(default_factory=dict)
+    smooth: bool = True
+
+
+@dataclass(frozen=True)
+class Misuse:
+    """A call that must fail: ``error`` with a message that contains ``match``."""
+
+    args: tuple[np.ndarray, ...]
+    params: dict[str, Any]
+    error: type[Exception]
+    match: str
+
+
+@dataclass(frozen=True, eq=False)
+class Op:
+    """One operation.
+
+    Attributes:
+        name: unique, and the public name where there is one.
+        infer: ``infer(*input_types, **params) -> TensorType``; raises the op's errors.
+        reference: the meaning, in plain NumPy: ``reference(*arrays, **params) -> array``.
+        kernel: the kind of loops and the scalar rule (see `kinds`).
+        gradient: one rule per input, ``rule(g, y, *inputs, **params) -> Tensor`` with the
+            cotangent g of the output y; None for an input that has no gradient. Empty when
+            the op has none at all. A composite without rules is differentiated through its
+            expansion.
+        samples: ``samples(rng)`` yields the `Sample`s the generated tests use.
+        misuses: calls that must raise.
+        notation: how the op reads on paper, with {0}, {1} for inputs and {name} for params.
+        doc: formula, shapes, gradient conventions, numerics, source.
+        validate: ``validate(*arrays, **params)`` raises where values, not types, are wrong;
+            called eagerly, where values can be seen.
+    """
+
+    name: str
+    infer: Callable[..., TensorType]
+    reference: Callable[..., Any]
+    kernel: Kind
+    gradient: tuple[Callable[..., Any] | None, ...] = ()
+    samples: Callable[[np.random.Generator], Iterable[Sample]] | None = None
+    misuses: tuple[Misuse, ...] = ()
+    notation: str = ""
+    doc: str = ""
+    validate: Callable[..., None] | None = None
+
+    def __post_init__(self) -> None:
+        if self.name in REGISTRY:
+            raise ValueError(f"op: names are unique; {self.name!r} is registered already.")
+        REGISTRY[self.name] = self
+        object.__setattr__(self, "__doc__", self.doc)
+
+    @property
+    def expands_at_once(self) -> bool:
+        """True for a composite that has no gradient of its own."""
+        return isinstance(self.kernel, Composite) and not self.gradient
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"

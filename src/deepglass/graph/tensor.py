@@ -1,0 +1,449 @@
+"""Tensors: mutable handles on immutable values.
+
+``x += y``, ``x[i] = v`` and ``zero_()`` give the handle another value; nothing else that
+looks at the old value sees a change. Slices are values of their own, never windows.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ..errors import DTypeError, GradientError, TraceError
+from .graph import ALIAS, CONSTANT, Node
+from .methods import TensorMethods
+from .op import Op
+from .trace import CHANGES, active_trace, escaped, grad_enabled, record
+from .types import DType, Shape, TensorType, bool_, dtype_of, float32, int64
+
+
+class Clock:
+    """Counts the runs of one program, so that a tensor knows whether its storage changed."""
+
+    count = 0
+
+
+class Storage:
+    """Memory of a state tensor, updated in place by the programs that train it.
+
+    Attributes:
+        array: contiguous, aligned to 64 bytes; programs hold its address.
+        writers: the clocks of the programs that write into it.
+        seen: the sum of the clocks when Python last copied the value out.
+        stale: Python gave the tensor another value since the array was last written.
+    """
+
+    def __init__(self, value: np.ndarray) -> None:
+        self.array = aligned(value.shape, value.dtype)
+        np.copyto(self.array, value)
+        self.writers: list[Clock] = []
+        self.seen = 0
+        self.stale = False
+
+    def time(self) -> int:
+        return sum(c.count for c in self.writers)
+
+
+def aligned(shape: Shape, dtype: np.dtype, alignment: int = 64) -> np.ndarray:
+    """Return an uninitialised contiguous array whose memory starts at a multiple of
+    ``alignment`` bytes."""
+    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    memory = np.empty(size + alignment, np.uint8)
+    start = -memory.ctypes.data % alignment
+    return memory[start : start + size].view(dtype).reshape(shape)
+
+
+class _Dropped:
+    """Stands for a gradient that a compiled step used and did not keep."""
+
+
+DROPPED = _Dropped()
+
+
+class Tensor(TensorMethods):
+    """An array of one element type that knows how it was computed.
+
+    Args:
+        data: numbers, nested lists, a NumPy array or another tensor; always copied.
+        dtype: element type; that of ``data`` unless given (Python floats become float32,
+            Python integers int64).
+        requires_grad: whether `backward` shall compute a gradient for it.
+
+    >>> Tensor([[1.0, 2.0], [3.0, 4.0]]).shape
+    (2, 2)
+    """
+
+    __slots__ = ("__weakref__", "_grad", "_node", "_storage", "is_slice", "name")
+
+    def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = False) -> None:
+        self._grad: Any = None
+        self._storage: Storage | None = None
+        self.name = ""
+        self.is_slice = False
+        if isinstance(data, Tensor):
+            data = data.numpy()
+        self._node = _concrete(to_array(data, dtype))
+        if requires_grad:
+            self.requires_grad = True
+
+    @classmethod
+    def of(cls, node: Node) -> Tensor:
+        """Return a handle on ``node``."""
+        self = Tensor.__new__(Tensor)
+        self._node, self._grad, self._storage, self.name = node, None, None, ""
+        self.is_slice = False
+        return self
+
+    # What it holds ------------------------------------------------------------------
+
+    @property
+    def node(self) -> Node:
+        """The value this handle stands for."""
+        storage = self._storage
+        if storage is not None and self._node.trace is None and not storage.stale:
+            time = storage.time()
+            if time != storage.seen:
+                old = self._node
+                self._node = _leaf_node(self, storage.array.copy(), old.requires_grad)
+                storage.seen = time
+        return self._node
+
+    def rebind(self, node: Node) -> None:
+        """Give the handle another value of the same type.
+
+        Raises:
+            GradientError: the tensor requires a gradient and operations are being recorded;
+                its history would make it a result instead of a parameter.
+            TraceError: shape or type would change inside a compiled function.
+        """
+        before = self.node
+        if before.is_leaf and before.requires_grad:
+            if grad_enabled():
+                raise GradientError(
+                    f"assignment: a tensor that requires a gradient changes under no_grad only; "
+                    f"got {before.type}. Write `with dg.no_grad():` around it."
+                )
+            node = _leaf_from(self, node)
+        trace = active_trace()
+        if trace is None:
+            self._node = node
+            if self._storage is not None:
+                if node.type != before.type:
+                    self._storage = None  # programs for the old type look it up again
+                else:
+                    self._storage.stale = True
+                CHANGES.count += 1
+            return
+        if before.trace is not trace and node.type != before.type:
+            raise TraceError(
+                f"compile: state keeps its shape and type; {self.name or 'a tensor'} is "
+                f"{before.type} and was given {node.type}. Make a new tensor and return it."
+            )
+        trace.remember(self)
+        self._node = node
+
+    def bind_storage(self) -> Storage:
+        """Return the storage of this state tensor, brought up to date; made when first asked."""
+        value = self.node.data
+        assert value is not None
+        if self._storage is None:
+            self._storage = Storage(value)
+        elif self._storage.stale:
+            np.copyto(self._storage.array, value)
+            self._storage.stale = False
+            self._storage.seen = self._storage.time()
+        return self._storage
+
+    @property
+    def type(self) -> TensorType:
+        return self._node.type
+
+    @property
+    def shape(self) -> Shape:
+        return self._node.type.shape
+
+    @property
+    def dtype(self) -> DType:
+        return self._node.type.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def dim(self) -> int:
+        """Return the number of axes."""
+        return len(self.shape)
+
+    def size(self, dim: int | None = None) -> Any:
+        """Return the shape, or the length of axis ``dim``."""
+        return self.shape if dim is None else self.shape[dim]
+
+    def numel(self) -> int:
+        """Return the number of elements."""
+        return self.type.size
+
+    # Out of it ----------------------------------------------------------------------
+
+    def numpy(self) -> np.ndarray:
+        """Return the value as a read-only array.
+
+        Raises:
+            TraceError: inside a compiled function, where there is no value yet, or where a
+                value read now would be frozen into the program.
+        """
+        node = self.node
+        trace = active_trace()
+        if node.trace is not None and node.op is not CONSTANT:
+            if trace is not node.trace:
+                raise escaped(node)
+            raise TraceError(
+                f"compile: a value is not known while the program is recorded; {node.op.name} "
+                f"{node.type} from {node.source or 'an argument'} was asked for a number. Use "
+                "dg.where instead of `if`, return the tensor and look at it outside, or compile "
+                "only the part without this line."
+            )
+        if trace is not None and node.trace is None:
+            raise TraceError(
+                f"compile: a number read while the program is recorded would be frozen into it; "
+                f"{self.name or 'a tensor'} {node.type} was asked for its value. Compute with "
+                "the tensor itself."
+            )
+        assert node.data is not None
+        return node.data
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.numpy(), dtype=dtype, copy=True if copy is None else copy)
+
+    def item(self) -> Any:
+        """Return the only element as a Python number.
+
+        Raises:
+            ValueError: there is not exactly one element.
+        """
+        if self.numel() != 1:
+            raise ValueError(f"item: one element is needed; got {self.type}. Use tolist().")
+        return self.numpy().reshape(()).item()
+
+    def tolist(self) -> Any:
+        """Return nested lists of Python numbers."""
+        return self.numpy().tolist()
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __bool__(self) -> bool:
+        return bool(self.item())
+
+    def __index__(self) -> int:
+        if not self.dtype.is_integer:
+            raise DTypeError(f"index: an integer is needed; got {self.type}.")
+        return int(self.item())
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len: a tensor without axes has no length; use item().")
+        return self.shape[0]
+
+    def __iter__(self) -> Any:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        node = self._node
+        if node.trace is not None and node.op is not CONSTANT:
+            return f"tensor(traced {node.type}, {node.op.name} at {node.source})"
+        with np.printoptions(precision=4, threshold=200):
+            body = np.array2string(self.numpy(), separator=", ", prefix="tensor(")
+        usual = (float32, int64, bool_)
+        dtype = "" if self.dtype in usual else f", dtype={self.dtype}"
+        return f"tensor({body}{dtype}{', requires_grad=True' if self.requires_grad else ''})"
+
+    __hash__ = object.__hash__
+
+    # Gradients ----------------------------------------------------------------------
+
+    @property
+    def requires_grad(self) -> bool:
+        return self._node.requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, wanted: bool) -> None:
+        if wanted and not self.dtype.is_float:
+            raise DTypeError(
+                f"requires_grad: only floats have gradients; got {self.type}. Convert with "
+                "`.to(dg.float32)`."
+            )
+        if wanted == self.requires_grad:
+            return
+        if active_trace() is not None:
+            raise TraceError("compile: requires_grad is set outside of a compiled function.")
+        self._node = _leaf_node(self, self.node.data, wanted)
+        CHANGES.count += 1
+
+    def requires_grad_(self, wanted: bool = True) -> Tensor:
+        """Set ``requires_grad`` and return the tensor itself."""
+        self.requires_grad = wanted
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether the tensor was given rather than computed with recorded operations."""
+        return not self._node.inputs or self._node.is_leaf
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that `backward` left here, or None.
+
+        Raises:
+            GradientError: a compiled step computed it and did not keep it.
+        """
+        if self._grad is DROPPED:
+            raise GradientError(
+                "grad: a compiled step keeps no gradients; this one was used and dropped. "
+                "Compile with dg.compile(step, keep_grads=True) to keep them, or call "
+                "zero_grad() first to start anew."
+            )
+        trace = active_trace()
+        if trace is not None:
+            trace.saw_gradient(self)
+        return self._grad  # type: ignore[no-any-return]
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None and value.type != self.type:
+            raise GradientError(
+                f"grad: a gradient has the type of its tensor; got {value.type} for {self.type}."
+            )
+        trace = active_trace()
+        if trace is not None:
+            trace.set_gradient(self)
+        elif value is not self._grad:
+            CHANGES.count += 1
+        self._grad = value
+
+    def detach(self) -> Tensor:
+        """Return the same value without its history."""
+        return Tensor.of(_renamed(read(self), requires_grad=False))
+
+
+class Parameter(Tensor):
+    """A tensor that training changes: the weights of a layer.
+
+    Args:
+        data: the initial values.
+        requires_grad: False freezes it.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = True) -> None:
+        super().__init__(data, dtype, requires_grad)
+
+
+class Buffer(Tensor):
+    """State that is not trained: running means, an optimizer's momentum, a learning rate.
+
+    Args:
+        data: the initial values.
+        role: what it is for, as shown by ``print(program)``.
+        of: the parameter it belongs to, if any.
+    """
+
+    __slots__ = ("of", "role")
+
+    def __init__(
+        self, data: Any, dtype: Any = None, role: str = "", of: Tensor | None = None
+    ) -> None:
+        super().__init__(data, dtype)
+        self.role = role
+        self.of = of
+
+
+# Making and combining -------------------------------------------------------------------
+
+
+def to_array(data: Any, dtype: Any = None) -> np.ndarray:
+    """Return a fresh contiguous array of a type deepglass has."""
+    array = np.array(data, order="C")
+    if dtype is not None:
+        return array.astype(dtype_of(dtype).numpy)
+    if not isinstance(data, (np.ndarray, np.generic)) and array.dtype == np.float64:
+        array = array.astype(np.float32)
+    dtype_of(array.dtype)
+    return array
+
+
+def _concrete(array: np.ndarray) -> Node:
+    array.flags.writeable = False
+    trace = active_trace()
+    node = Node(CONSTANT, TensorType(array.shape, dtype_of(array.dtype)), data=array)
+    return node if trace is None else trace.add(node)
+
+
+def _leaf_node(tensor: Tensor, data: np.ndarray | None, requires_grad: bool) -> Node:
+    if data is not None:
+        data.flags.writeable = False
+    type = tensor._node.type
+    node = Node(CONSTANT, type, data=data, requires_grad=requires_grad, is_leaf=True)
+    node.owner = weakref.ref(tensor)
+    return node
+
+
+def _leaf_from(tensor: Tensor, node: Node) -> Node:
+    """A leaf that requires a gradient, holds the value of ``node`` and belongs to ``tensor``."""
+    leaf = _renamed(node, requires_grad=True)
+    leaf.is_leaf = True
+    leaf.owner = weakref.ref(tensor)
+    return leaf
+
+
+def _renamed(node: Node, requires_grad: bool) -> Node:
+    trace = active_trace()
+    if trace is None:
+        return Node(CONSTANT, node.type, data=node.data, requires_grad=requires_grad)
+    return trace.add(Node(ALIAS, node.type, (node,), requires_grad=requires_grad))
+
+
+def read(tensor: Tensor) -> Node:
+    """Return the node of ``tensor`` for use as an operand, here and now."""
+    trace = active_trace()
+    if trace is not None:
+        return trace.read(tensor)
+    node = tensor.node
+    if node.trace is not None and node.op is not CONSTANT:
+        raise escaped(node)
+    return node
+
+
+def as_tensor(value: Any, dtype: Any = None) -> Tensor:
+    """Return ``value`` itself when it is a tensor, else a new tensor of it."""
+    return value if isinstance(value, Tensor) else Tensor(value, dtype)
+
+
+def apply(op: Op, *inputs: Tensor, **params: Any) -> Tensor:
+    """Apply ``op``: compute it now, or record it when a trace is active.
+
+    Raises:
+        ShapeError, DTypeError, DomainError: as the op's record says.
+    """
+    nodes = tuple(read(x) for x in inputs)
+    type = op.infer(*[n.type for n in nodes], **params)
+    if op.expands_at_once:
+        return op.kernel.expand(*inputs, **params)  # type: ignore[union-attr,no-any-return]
+    if active_trace() is not None:
+        return Tensor.of(record(op, type, nodes, params))
+    arrays: Iterable[Any] = [n.data for n in nodes]
+    if op.validate is not None:
+        op.validate(*arrays, **params)
+    with np.errstate(all="ignore"):
+        data = np.asarray(op.reference(*arrays, **params), type.dtype.numpy)
+    data.flags.writeable = False
+    recorded = grad_enabled() and type.dtype.is_float and any(n.requires_grad for n in nodes)
+    if not recorded:
+        return Tensor.of(Node(op, type, data=data))
+    return Tensor.of(Node(op, type, nodes, params, data=data, requires_grad=True))

@@ -1,0 +1,210 @@
+"""The tracing context: what is recorded while ``dg.compile`` runs a function once.
+
+A trace is a transaction. Handles that are rebound during it (``p -= lr * g``) are noted
+with what they held before, and are put back when the trace ends, whether it succeeds or
+raises; what they held at the end becomes the state updates of the program.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from ..errors import TraceError
+from .graph import CONSTANT, INPUT, STATE, Node
+from .op import Op
+from .types import TensorType
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+_active: ContextVar[Trace | None] = ContextVar("deepglass_trace", default=None)
+_grad_enabled: ContextVar[bool] = ContextVar("deepglass_grad", default=True)
+
+
+class _Changes:
+    """Counts everything a compiled function may depend on and does not see as an argument:
+    rebound state, gradients that appear or vanish, modes and attributes of modules. As long
+    as the count stands still, a program may run without looking at any of them."""
+
+    count = 0
+
+
+CHANGES = _Changes()
+
+
+class Traceable:
+    """What a trace can look into: `Module`, `Optimizer`, `Generator`."""
+
+    def trace_key(self) -> Hashable:
+        """The Python values (modes, sizes, coefficients) a trace of this object depends on."""
+        raise NotImplementedError
+
+    def named_state(self) -> Iterator[tuple[str, Any]]:
+        """Yield (name, tensor) for each tensor the object owns."""
+        raise NotImplementedError
+
+    def named_scopes(self) -> Iterator[tuple[str, Any]]:
+        """Yield (path, object) for each layer; nothing unless the object has layers."""
+        return iter(())
+
+
+def active_trace() -> Trace | None:
+    """Return the trace that is being recorded in this thread, or None."""
+    return _active.get()
+
+
+def grad_enabled() -> bool:
+    """Return whether operations are being recorded for `backward`, in this thread."""
+    return _grad_enabled.get()
+
+
+@contextmanager
+def set_grad_enabled(enabled: bool) -> Iterator[None]:
+    """Record operations for `backward`, or not, until the block ends (in this thread)."""
+    token = _grad_enabled.set(enabled)
+    try:
+        yield
+    finally:
+        _grad_enabled.reset(token)
+
+
+class Trace:
+    """Everything one trace collects. Use as a context manager."""
+
+    def __init__(self, names: dict[int, str] | None = None, scopes: dict[int, str] | None = None):
+        self.names = names or {}
+        self.scopes = scopes or {}
+        self.closed = False
+        self.state: dict[int, tuple[Any, Node]] = {}  # id(tensor) -> tensor, its node at entry
+        self._before: dict[int, tuple[Any, Node, Any]] = {}  # id -> tensor, node, grad at entry
+        self._path = [""]
+        self._grad_set: set[int] = set()
+        self._origin: Node | None = None  # the composite being expanded
+        self.updates: list[tuple[Any, Node]] = []  # tensor, new value
+        self.gradients: list[tuple[Any, Any]] = []  # tensor, its .grad at the end
+        self.entry_gradients: list[tuple[Any, Any]] = []  # tensor, the .grad found at entry
+
+    def __enter__(self) -> Trace:
+        if active_trace() is not None:
+            raise TraceError(
+                "compile: a program is recorded one at a time; a compiled function was called "
+                "while another was being recorded. Call the plain function inside."
+            )
+        self._token = _active.set(self)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        _active.reset(self._token)
+        self.closed = True
+        if kind is None:
+            self._collect()
+        for tensor, node, grad in self._before.values():
+            tensor._node, tensor._grad = node, grad
+
+    def _collect(self) -> None:
+        for tensor, before, grad in self._before.values():
+            if before.trace is None and tensor._node is not before:
+                self.updates.append((tensor, tensor._node))
+            if before.trace is None and tensor._grad is not grad:
+                self.gradients.append((tensor, tensor._grad))
+
+    def add(self, node: Node) -> Node:
+        """Enter ``node`` into the trace with the user's line and the layer it belongs to."""
+        node.trace = self
+        if self._origin is not None:
+            node.path, node.source = self._origin.path, self._origin.source
+        else:
+            node.path, node.source = self._path[-1], user_line()
+        return node
+
+    def argument(self, type: TensorType, name: str, requires_grad: bool = False) -> Node:
+        node = self.add(Node(INPUT, type, requires_grad=requires_grad, is_leaf=requires_grad))
+        node.name = name
+        return node
+
+    def read(self, tensor: Any) -> Node:
+        """Return the node of ``tensor`` in this trace; a concrete tensor becomes state."""
+        node: Node = tensor.node
+        if node.trace is self:
+            return node
+        if node.trace is not None and node.op is not CONSTANT:
+            raise escaped(node)
+        if id(tensor) not in self.state:
+            leaf = Node(STATE, node.type, requires_grad=node.requires_grad, is_leaf=True)
+            leaf.owner = node.owner
+            leaf.name = self.names.get(id(tensor), tensor.name)
+            leaf.trace = self
+            self.state[id(tensor)] = (tensor, leaf)
+        return self.state[id(tensor)][1]
+
+    def remember(self, tensor: Any) -> None:
+        """Note what ``tensor`` holds before it is rebound or its gradient set."""
+        if id(tensor) not in self._before:
+            node = tensor.node
+            if node.trace is None:
+                self.read(tensor)
+            self._before[id(tensor)] = (tensor, node, tensor._grad)
+
+    def saw_gradient(self, tensor: Any) -> None:
+        """Note that the program depends on the gradient ``tensor`` had when it started."""
+        if id(tensor) not in self._grad_set:
+            self._grad_set.add(id(tensor))
+            self.entry_gradients.append((tensor, tensor._grad))
+
+    def set_gradient(self, tensor: Any) -> None:
+        """Note that the gradient of ``tensor`` is about to be given another value."""
+        self.remember(tensor)
+        self._grad_set.add(id(tensor))
+
+    @contextmanager
+    def resume(self, origin: Node) -> Iterator[None]:
+        """Record once more, on behalf of ``origin``: passes expand composites this way."""
+        token = _active.set(self)
+        self._origin, self.closed = origin, False
+        try:
+            with set_grad_enabled(False):
+                yield
+        finally:
+            self._origin, self.closed = None, True
+            _active.reset(token)
+
+    @contextmanager
+    def scope(self, layer: object) -> Iterator[None]:
+        """Name the nodes made in this block after ``layer``."""
+        self._path.append(self.scopes.get(id(layer), self._path[-1]))
+        try:
+            yield
+        finally:
+            self._path.pop()
+
+
+def record(op: Op, type: TensorType, inputs: tuple[Node, ...], params: dict[str, Any]) -> Node:
+    """Enter one application of ``op`` into the active trace."""
+    trace = _active.get()
+    assert trace is not None
+    wanted = _grad_enabled.get() and type.dtype.is_float
+    requires_grad = wanted and any(i.requires_grad for i in inputs)
+    return trace.add(Node(op, type, inputs, params, requires_grad=requires_grad))
+
+
+def escaped(node: Node) -> TraceError:
+    """Return the error for a value that is used outside the trace it was made in."""
+    return TraceError(
+        f"compile: a value lives inside the compiled function that made it; {node.op.name} "
+        f"{node.type} from {node.source or 'an argument'} was kept and used outside. "
+        "Return it from the function instead."
+    )
+
+
+def user_line() -> str:
+    """Return "file.py:12" for the innermost frame outside this package."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back  # type: ignore[assignment]
+    if frame is None:
+        return ""
+    return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"

@@ -1,0 +1,17 @@
+"""Layers and losses: modules that own parameters, and the functions they apply."""
+
+from . import functional, init
+from .activation import ReLU, Sigmoid, Tanh
+from .container import Sequential
+from .conv import Conv2d, MaxPool2d
+from .linear import Flatten, Linear
+from .loss import CrossEntropyLoss, MSELoss
+from .module import Module
+from .normalization import BatchNorm2d, LayerNorm
+from .regularization import Dropout
+
+__all__ = [
+    "BatchNorm2d", "Conv2d", "CrossEntropyLoss", "Dropout", "Flatten", "LayerNorm", "Linear",
+    "MSELoss", "MaxPool2d", "Module", "ReLU", "Sequential", "Sigmoid", "Tanh", "functional",
+    "init",
+]  # fmt: skip

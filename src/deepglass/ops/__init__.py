@@ -1,0 +1,27 @@
+"""The op records, by family, and the public functions over them."""
+
+from .composite import (
+    batch_norm, cross_entropy, dropout, layer_norm, log_softmax, mse_loss, relu, softmax,
+)  # fmt: skip
+from .contraction import matmul
+from .convolution import conv2d
+from .elementwise import (
+    add, div, eq, exp, ge, gt, le, log, lt, maximum, mul, ne, neg, rsqrt, sigmoid, sqrt, sub,
+    tanh, to, where,
+)  # fmt: skip
+from .indexing import gather, scatter_add
+from .movement import (
+    broadcast_to, cat, flatten, getitem, iota, pad, permute, reshape, transpose,
+)  # fmt: skip
+from .random import Generator, default_generator, manual_seed, rand
+from .reduction import amax, argmax, max, mean, sum
+from .window import max_pool2d
+
+__all__ = [
+    "Generator", "add", "amax", "argmax", "batch_norm", "broadcast_to", "cat", "conv2d",
+    "cross_entropy", "default_generator", "div", "dropout", "eq", "exp", "flatten", "gather",
+    "ge", "getitem", "gt", "iota", "layer_norm", "le", "log", "log_softmax", "lt",
+    "manual_seed", "matmul", "max", "max_pool2d", "maximum", "mean", "mse_loss", "mul", "ne",
+    "neg", "pad", "permute", "rand", "relu", "reshape", "rsqrt", "scatter_add", "sigmoid",
+    "softmax", "sqrt", "sub", "sum", "tanh", "to", "transpose", "where",
+]  # fmt: skip

@@ -1,0 +1,119 @@
+"""The one table of what a tensor can do beyond holding a value.
+
+`graph` knows no op and no gradient by name, so operators and methods reach Tensor from
+here, once, when the package is imported. `graph/methods.pyi` tells type checkers the same;
+a test compares the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import DomainError
+from ..graph.tensor import Tensor, apply, as_tensor
+from ..graph.types import Shape
+from . import elementwise as e
+from . import movement as m
+from . import reduction as r
+from .composite import log_softmax, relu, softmax
+from .contraction import matmul
+from .indexing import gather, scatter_add
+
+
+def _reflected(function: Callable[..., Tensor]) -> Callable[[Tensor, Any], Tensor]:
+    return lambda x, y: function(y, x)
+
+
+def _in_place(function: Callable[..., Tensor]) -> Callable[[Tensor, Any], Tensor]:
+    def method(x: Tensor, y: Any) -> Tensor:
+        value = e.to(_fitting(function(x, y), x), x.dtype)
+        if x.is_slice:  # x[i] += y: Python writes the result back into the base
+            return value
+        x.rebind(value.node)
+        return x
+
+    return method
+
+
+def _fitting(value: Tensor, x: Tensor) -> Tensor:
+    return value if value.shape == x.shape else m.broadcast_to(value, x.shape)
+
+
+def _owned(x: Tensor) -> Tensor:
+    """Return ``x`` unless it is a slice, which would be written to in vain."""
+    if x.is_slice:
+        raise TypeError(
+            f"assignment: a slice is a value of its own, not a window; this one, {x.type}, was "
+            "cut from another tensor that would not change. Write base[i] = ... instead."
+        )
+    return x
+
+
+def setitem(x: Tensor, key: Any, value: Any) -> None:
+    """Give the elements ``x[key]`` other values; no other tensor changes."""
+    _owned(x)
+    ranges, shape = m.index_ranges(x.shape, key)
+    region = tuple(len(range(*r)) for r in ranges)
+    widths = _widths(x.shape, ranges)
+    part = m.reshape(m.broadcast_to(e.to(as_tensor(value), x.dtype), shape), region)
+    written = apply(m.PAD, m.broadcast_to(Tensor(True), region), widths=widths, value=False)
+    x.rebind(e.where(written, apply(m.PAD, part, widths=widths, value=0), x).node)
+
+
+def _widths(shape: Shape, ranges: tuple[m.Range, ...]) -> tuple[m.Width, ...]:
+    widths: list[m.Width] = []
+    for n, (start, stop, step) in zip(shape, ranges, strict=True):
+        count = len(range(start, stop, step))
+        covered = (count - 1) * step + 1 if count else 0
+        widths.append((start, n - start - covered, step - 1) if count else (0, n, 0))
+    return tuple(widths)
+
+
+def _fill(value: float) -> Callable[[Tensor], Tensor]:
+    def method(x: Tensor) -> Tensor:
+        _owned(x).rebind(m.broadcast_to(Tensor(value, x.dtype), x.shape).node)
+        return x
+
+    return method
+
+
+def _copy(x: Tensor, source: Any) -> Tensor:
+    """Give the tensor the values of ``source``, converted and broadcast."""
+    _owned(x).rebind(_fitting(e.to(as_tensor(source), x.dtype), x).node)
+    return x
+
+
+def _transposed(x: Tensor) -> Tensor:
+    return m.permute(x, *reversed(range(x.ndim)))
+
+
+def _power(x: Tensor, n: Any) -> Tensor:
+    """Whole powers by multiplication; other powers of positive numbers by exp and log."""
+    if isinstance(n, int) and 0 <= n <= 4:
+        result = x if n else m.broadcast_to(Tensor(1, x.dtype), x.shape)
+        for _ in range(n - 1):
+            result = result * x
+        return result
+    if n == 0.5:
+        return e.sqrt(x)
+    raise DomainError(f"power: exponents 0 to 4 and 0.5; got {n!r}.")
+
+
+METHODS: dict[str, Any] = {
+    "__add__": e.add, "__radd__": _reflected(e.add), "__iadd__": _in_place(e.add),
+    "__sub__": e.sub, "__rsub__": _reflected(e.sub), "__isub__": _in_place(e.sub),
+    "__mul__": e.mul, "__rmul__": _reflected(e.mul), "__imul__": _in_place(e.mul),
+    "__truediv__": e.div, "__rtruediv__": _reflected(e.div), "__itruediv__": _in_place(e.div),
+    "__pow__": _power, "__neg__": e.neg, "__matmul__": matmul, "__rmatmul__": _reflected(matmul),
+    "__eq__": e.eq, "__ne__": e.ne, "__lt__": e.lt, "__le__": e.le, "__gt__": e.gt,
+    "__ge__": e.ge, "__getitem__": m.getitem, "__setitem__": setitem,
+    "exp": e.exp, "log": e.log, "sqrt": e.sqrt, "rsqrt": e.rsqrt, "tanh": e.tanh,
+    "sigmoid": e.sigmoid, "relu": relu, "softmax": softmax, "log_softmax": log_softmax,
+    "maximum": e.maximum, "to": e.to, "sum": r.sum, "mean": r.mean, "max": r.max,
+    "amax": r.amax, "argmax": r.argmax, "matmul": matmul, "reshape": m.reshape,
+    "flatten": m.flatten, "permute": m.permute, "transpose": m.transpose,
+    "broadcast_to": m.broadcast_to, "gather": gather, "scatter_add": scatter_add,
+    "double": lambda x: e.to(x, "float64"), "float": lambda x: e.to(x, "float32"),
+    "zero_": _fill(0), "copy_": _copy, "T": property(_transposed),
+}  # fmt: skip

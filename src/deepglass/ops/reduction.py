@@ -1,0 +1,196 @@
+"""Reductions: one number from all elements along some axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..graph.kinds import Reduction
+from ..graph.op import Misuse, Op
+from ..graph.tensor import Tensor, apply, as_tensor
+from ..graph.types import Shape, TensorType, bool_, int64
+from .elementwise import eq, to
+from .indexing import gather
+from .movement import axis_of, broadcast_to, reshape
+from .samples import along_axes, apart, real
+
+Dims = int | Sequence[int] | None
+
+
+def dims_of(name: str, dim: Dims, ndim: int) -> tuple[int, ...]:
+    """Return ``dim`` (one axis, several, or None for all) as sorted non-negative numbers."""
+    if dim is None:
+        return tuple(range(ndim))
+    axes = sorted(axis_of(name, d, ndim) for d in ([dim] if isinstance(dim, int) else dim))
+    if len(set(axes)) != len(axes):
+        raise ShapeError(f"{name}: an axis is reduced once; got dim {dim}.")
+    return tuple(axes)
+
+
+def reduced_shape(shape: Shape, dim: tuple[int, ...], keepdim: bool) -> Shape:
+    """Return the shape that is left when the axes ``dim`` are reduced."""
+    if keepdim:
+        return tuple(1 if d in dim else n for d, n in enumerate(shape))
+    return tuple(n for d, n in enumerate(shape) if d not in dim)
+
+
+def _spread(g: Tensor, x: Tensor, dim: tuple[int, ...]) -> Tensor:
+    """``g``, which lacks the axes ``dim`` or has them as 1, repeated to the shape of x."""
+    return broadcast_to(reshape(g, reduced_shape(x.shape, dim, keepdim=True)), x.shape)
+
+
+def _sum_type(x: TensorType, dim: tuple[int, ...], keepdim: bool) -> TensorType:
+    dtype = int64 if x.dtype is bool_ else x.dtype
+    return TensorType(reduced_shape(x.shape, dim, keepdim), dtype)
+
+
+SUM = Op(
+    name="sum",
+    infer=_sum_type,
+    reference=lambda x, dim, keepdim: np.sum(
+        x, axis=dim, keepdims=keepdim, dtype=np.int64 if x.dtype == bool else x.dtype
+    ),
+    kernel=Reduction("add"),
+    gradient=(lambda g, y, x, dim, keepdim: _spread(g, x, dim),),
+    samples=along_axes(real),
+    notation="Σ({0}, {dim})",
+    doc="The sum of the elements along the axes dim.",
+)
+
+
+def sum(x: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:
+    """Return the sum of the elements along ``dim`` (all axes unless given).
+
+    Args:
+        x: any tensor; booleans are counted.
+        dim: one axis, several, or None for all.
+        keepdim: leave the reduced axes in place with length 1.
+
+    >>> sum(Tensor([[1, 2], [3, 4]]), 0)
+    tensor([4, 6])
+    """
+    x = as_tensor(x)
+    return apply(SUM, x, dim=dims_of("sum", dim, x.ndim), keepdim=keepdim)
+
+
+def mean(x: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:
+    """Return the mean of the elements along ``dim`` (all axes unless given).
+
+    Numerics: NaN over no elements at all.
+
+    >>> mean(Tensor([1.0, 2.0, 6.0]))
+    tensor(3.)
+    """
+    x = as_tensor(x)
+    if not x.dtype.is_float:
+        x = to(x, "float32")
+    count = prod(x.shape[d] for d in dims_of("mean", dim, x.ndim))
+    return sum(x, dim, keepdim) / (count or float("nan"))
+
+
+def _needs_elements(name: str) -> Callable[[TensorType, tuple[int, ...]], None]:
+    def check(x: TensorType, dim: tuple[int, ...]) -> None:
+        if any(x.shape[d] == 0 for d in dim):
+            raise ShapeError(f"{name}: at least one element is needed; got {x} along dim {dim}.")
+
+    return check
+
+
+def _max_type(x: TensorType, dim: tuple[int, ...], keepdim: bool) -> TensorType:
+    _needs_elements("amax")(x, dim)
+    return TensorType(reduced_shape(x.shape, dim, keepdim), x.dtype)
+
+
+def _max_gradient(g: Tensor, y: Tensor, x: Tensor, dim: tuple[int, ...], keepdim: bool) -> Tensor:
+    winners = to(eq(x, _spread(y, x, dim)), x.dtype)
+    return winners * _spread(g, x, dim) / sum(winners, dim, keepdim=True)
+
+
+AMAX = Op(
+    name="amax",
+    infer=_max_type,
+    reference=lambda x, dim, keepdim: np.max(x, axis=dim, keepdims=keepdim),
+    kernel=Reduction("max"),
+    gradient=(_max_gradient,),
+    samples=along_axes(apart),
+    misuses=(
+        Misuse((np.ones((0, 2)),), {"dim": (0,), "keepdim": False}, ShapeError, "at least one"),
+    ),
+    notation="max({0}, {dim})",
+    doc="The largest element along the axes dim.",
+)
+
+
+def amax(x: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:
+    """Return the largest element along ``dim`` (all axes unless given); NaN if there is one.
+
+    Gradient: shared equally among equal maxima.
+
+    >>> amax(Tensor([[1, 5], [7, 2]]), 1)
+    tensor([5, 7])
+    """
+    x = as_tensor(x)
+    return apply(AMAX, x, dim=dims_of("amax", dim, x.ndim), keepdim=keepdim)
+
+
+class Extreme(NamedTuple):
+    """What `max` along an axis returns: the values and where they stand."""
+
+    values: Tensor
+    indices: Tensor
+
+
+def max(x: Any, dim: int | None = None, keepdim: bool = False) -> Any:
+    """Return the largest element; along an axis, (values, indices) as PyTorch does.
+
+    Gradient: over all elements, shared among equal maxima; along an axis, to the first.
+
+    >>> max(Tensor([[1, 5], [7, 2]]), 1).indices
+    tensor([1, 0])
+    """
+    x = as_tensor(x)
+    if dim is None:
+        return amax(x)
+    indices = argmax(x, dim, keepdim=True)
+    values = gather(x, dim, indices)
+    if not keepdim:
+        shape = reduced_shape(x.shape, dims_of("max", dim, x.ndim), keepdim=False)
+        values, indices = reshape(values, shape), reshape(indices, shape)
+    return Extreme(values, indices)
+
+
+def _argmax_type(x: TensorType, dim: tuple[int, ...], keepdim: bool) -> TensorType:
+    _needs_elements("argmax")(x, dim)
+    return TensorType(reduced_shape(x.shape, dim, keepdim), int64)
+
+
+ARGMAX = Op(
+    name="argmax",
+    infer=_argmax_type,
+    reference=lambda x, dim, keepdim: np.argmax(x, axis=dim[0], keepdims=keepdim),
+    kernel=Reduction("argmax"),
+    samples=along_axes(lambda rng, shape: rng.integers(0, 4, shape).astype(float), axes=False),
+    notation="argmax({0}, {dim})",
+    doc="The position of the first largest element along one axis.",
+)
+
+
+def argmax(x: Any, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """Return the position of the first largest element along ``dim``.
+
+    Args:
+        x: any tensor.
+        dim: one axis; None counts positions in the flattened tensor.
+        keepdim: leave the reduced axis in place with length 1.
+
+    >>> argmax(Tensor([[1, 5], [7, 2]]), 1)
+    tensor([1, 0])
+    """
+    x = as_tensor(x)
+    if dim is None:
+        return argmax(reshape(x, -1), 0)
+    return apply(ARGMAX, x, dim=dims_of("argmax", dim, x.ndim), keepdim=keepdim)

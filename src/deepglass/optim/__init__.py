@@ -1,0 +1,7 @@
+"""Optimizers: how gradients change parameters."""
+
+from .adam import Adam
+from .optimizer import Optimizer
+from .sgd import SGD
+
+__all__ = ["Adam", "Optimizer", "SGD"]

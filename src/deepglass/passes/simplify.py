@@ -1,0 +1,125 @@
+"""Rewrites that leave less to compute, each one exact in floating point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..graph.graph import ALIAS, CONSTANT, Graph, Node, derived, like
+from ..graph.kinds import Leaf, View
+from ..graph.op import REGISTRY
+from ..graph.types import TensorType
+
+Rule = Callable[[Node], Node | None]
+
+
+def simplify(graph: Graph) -> Graph:
+    """Apply the rules of `RULES` bottom-up until none of them changes a node."""
+
+    def rule(node: Node, inputs: tuple[Node, ...]) -> Node:
+        node = like(node, inputs)
+        changed: Node | None = node
+        while changed is not None:
+            node = changed
+            changed = next((new for r in RULES if (new := r(node)) is not None), None)
+        return node
+
+    return graph.rewrite(rule)
+
+
+def drop_alias(node: Node) -> Node | None:
+    """alias(x)    -->    x"""
+    return node.inputs[0] if node.op is ALIAS else None
+
+
+def drop_identity(node: Node) -> Node | None:
+    """A view, broadcast, cast or slice to the type x has already    -->    x"""
+    moves = isinstance(node.op.kernel, View) or node.op.name in ("broadcast", "cast", "slice")
+    return node.inputs[0] if moves and node.inputs[0].type == node.type else None
+
+
+def merge_views(node: Node) -> Node | None:
+    """reshape(reshape(x, a), b)    -->    reshape(x, b)"""
+    if not isinstance(node.op.kernel, View) or not isinstance(node.inputs[0].op.kernel, View):
+        return None
+    return derived(node, node.op, node.inputs[0].inputs, node.params, node.type)
+
+
+def merge_broadcasts(node: Node) -> Node | None:
+    """broadcast(broadcast(x, a), b)    -->    broadcast(x, b)"""
+    if node.op.name != "broadcast" or node.inputs[0].op.name != "broadcast":
+        return None
+    return derived(node, node.op, node.inputs[0].inputs, node.params, node.type)
+
+
+def merge_transposes(node: Node) -> Node | None:
+    """transpose(transpose(x, a), b)    -->    transpose(x, a then b), or x"""
+    if node.op.name != "transpose" or node.inputs[0].op.name != "transpose":
+        return None
+    inner = node.inputs[0]
+    dims = tuple(inner.params["dims"][d] for d in node.params["dims"])
+    if dims == tuple(range(len(dims))):
+        return inner.inputs[0]
+    return derived(node, node.op, inner.inputs, {"dims": dims}, node.type)
+
+
+def view_of_scalar(node: Node) -> Node | None:
+    """reshape(broadcast(c, a), b) of a single number c    -->    broadcast(c, b)"""
+    source = node.inputs[0] if node.inputs else None
+    if not isinstance(node.op.kernel, View) or source is None or source.op.name != "broadcast":
+        return None
+    if source.inputs[0].type.shape != ():
+        return None
+    shape = {"shape": node.type.shape}
+    return derived(node, REGISTRY["broadcast"], source.inputs, shape, node.type)
+
+
+def fold_constants(node: Node) -> Node | None:
+    """An op of constants with one element    -->    its value"""
+    if isinstance(node.op.kernel, Leaf) or node.type.size != 1 or not node.inputs:
+        return None
+    if any(i.op is not CONSTANT or i.data is None or i.data.size != 1 for i in node.inputs):
+        return None
+    with np.errstate(all="ignore"):
+        value = np.asarray(node.op.reference(*[i.data for i in node.inputs], **node.params))
+    return constant(node, value.astype(node.type.dtype.numpy))
+
+
+def neutral_factor(node: Node) -> Node | None:
+    """x · 1, 1 · x, x / 1    -->    x"""
+    if node.op.name not in ("mul", "div"):
+        return None
+    x, y = node.inputs
+    if scalar(y) == 1:
+        return x
+    return y if node.op.name == "mul" and scalar(x) == 1 else None
+
+
+def constant(origin: Node, value: np.ndarray) -> Node:
+    """Return a constant node in the place of ``origin``."""
+    node = derived(origin, CONSTANT, (), {}, TensorType(value.shape, origin.type.dtype))
+    value.flags.writeable = False
+    node.data = value
+    return node
+
+
+def scalar(node: Node) -> float | None:
+    """Return the number that ``node`` repeats everywhere, or None."""
+    if node.op.name == "broadcast":
+        node = node.inputs[0]
+    if node.op is CONSTANT and node.data is not None and node.data.size == 1:
+        return float(node.data.reshape(()).item())
+    return None
+
+
+RULES: tuple[Rule, ...] = (
+    drop_alias,
+    drop_identity,
+    merge_views,
+    merge_broadcasts,
+    merge_transposes,
+    view_of_scalar,
+    fold_constants,
+    neutral_factor,
+)
