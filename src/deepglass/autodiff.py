@@ -202,12 +202,15 @@ def grad(
 
 
 def numerical_gradient(
-    function: Callable[..., Tensor], args: Sequence[np.ndarray], direction: Sequence[np.ndarray]
+    function: Callable[..., Tensor],
+    args: Sequence[np.ndarray],
+    direction: Sequence[np.ndarray],
+    step: float = 1e-4,
 ) -> float:
     """Return the slope of ``function`` at ``args`` along ``direction`` by central differences.
 
-    (f(x + h d) - f(x - h d)) / 2h with h = 1e-5, improved by Richardson extrapolation with
-    2h, in float64: the error is about 1e-10 of the value.
+    (f(x + h d) - f(x - h d)) / 2h with h = ``step``, improved by Richardson extrapolation
+    with 2h, in float64: the error is about 1e-10 of the value with the default step.
     """
 
     def at(h: float) -> float:
@@ -215,7 +218,6 @@ def numerical_gradient(
         with set_grad_enabled(False):
             return float(function(*[Tensor(m) for m in moved]))
 
-    step = 1e-4
     near = (at(step) - at(-step)) / (2 * step)
     far = (at(2 * step) - at(-2 * step)) / (4 * step)
     return (4 * near - far) / 3

@@ -226,7 +226,7 @@ class Program:
         if CHANGES.count != self._seen_changes:
             self._bring_up_to_date()
         arrays = [
-            np.ascontiguousarray(a, d) for a, d in zip(inputs, self._dtypes, strict=True)
+            np.asarray(a, d, order="C") for a, d in zip(inputs, self._dtypes, strict=True)
         ]
         for check in self._checks:
             check(arrays)

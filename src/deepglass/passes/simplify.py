@@ -64,6 +64,25 @@ def merge_transposes(node: Node) -> Node | None:
     return derived(node, node.op, inner.inputs, {"dims": dims}, node.type)
 
 
+def transposed_product(node: Node) -> Node | None:
+    """(a @ b)ᵀ    -->    bᵀ @ aᵀ
+
+    The gradient of a weight (out, in) thereby has the weight's own order, and the update can
+    be made where the product is.
+    """
+    if node.op.name != "transpose" or node.inputs[0].op.name != "matmul":
+        return None
+    product = node.inputs[0]
+    a, b = (_swapped(node, x) for x in product.inputs)
+    return derived(node, product.op, (b, a), {}, node.type)
+
+
+def _swapped(origin: Node, x: Node) -> Node:
+    type = TensorType(x.type.shape[::-1], x.type.dtype)
+    node = derived(origin, REGISTRY["transpose"], (x,), {"dims": (1, 0)}, type)
+    return merge_transposes(node) or node
+
+
 def view_of_scalar(node: Node) -> Node | None:
     """reshape(broadcast(c, a), b) of a single number c    -->    broadcast(c, b)"""
     source = node.inputs[0] if node.inputs else None
@@ -119,6 +138,7 @@ RULES: tuple[Rule, ...] = (
     merge_views,
     merge_broadcasts,
     merge_transposes,
+    transposed_product,
     view_of_scalar,
     fold_constants,
     neutral_factor,

@@ -1,4 +1,4 @@
-"""A program compiled to machine code."""
+"""A loop-IR program compiled to machine code in this process."""
 
 from __future__ import annotations
 
@@ -6,27 +6,62 @@ import ctypes
 
 import llvmlite.binding as llvm
 
-from . import ir
+from . import ir, threads
 from .cpu import Cpu, host, target_machine
 from .emit import emit_program
 
+_WORTH_SHARING = 12_000  # cycles of work below which waking other threads costs more than it saves
+_BARRIER = 1_000  # cycles that a barrier may cost
+
 
 class Executable:
-    def __init__(self, program: ir.Program, cpu: Cpu | None = None) -> None:
-        self.cpu = cpu or host()
-        self.program = program
-        self.llvm = emit_program(program, self.cpu)
-        machine = target_machine(self.cpu)
-        module = llvm.parse_assembly(self.llvm)
-        module.verify()
-        self._asm = machine.emit_assembly(module)
-        self._engine = llvm.create_mcjit_compiler(module, machine)
-        self._engine.finalize_object()
-        address = self._engine.get_function_address("run")
-        self._run = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)(address)
+    """Machine code for a program.
 
-    def run(self, table) -> None:
-        self._run(ctypes.addressof(table), 0, 1, None)
+    Args:
+        program: what to run. Nests that have a schedule keep it.
+        cpu: the processor to compile for; this one by default.
+
+    Attributes:
+        llvm: the program as LLVM IR text.
+    """
+
+    def __init__(self, program: ir.Program, cpu: Cpu | None = None) -> None:
+        self._cpu = cpu or host()
+        module = emit_program(program, self._cpu)
+        self.llvm = module.text
+        self._shared = module.cycles > _WORTH_SHARING + _BARRIER * module.barriers
+        self._engine = _compile(module.text, self._cpu)
+        self._entry = self._engine.get_function_address("run")
+        alone = self._engine.get_function_address("alone")
+        self._alone = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(alone)
+
+    def run(self, table: ctypes.Array[ctypes.c_void_p]) -> None:
+        """Run the program on memory.
+
+        Args:
+            table: a pointer per slot of the program's buffers (one at least, even if unused).
+        """
+        if self._shared and threads.threads() > 1:
+            threads.run(self._entry, ctypes.addressof(table))
+        else:
+            self._alone(table)
 
     def assembly(self) -> str:
-        return self._asm
+        """Return the machine code as assembly text (which compiles it once more)."""
+        module = _parse(self.llvm)
+        return str(target_machine(self._cpu).emit_assembly(module))
+
+
+def _parse(text: str) -> llvm.ModuleRef:
+    module = llvm.parse_assembly(text)
+    module.verify()
+    return module
+
+
+def _compile(text: str, cpu: Cpu) -> llvm.ExecutionEngine:
+    """The nests are emitted as they shall run, so no optimisation pass but those of the code
+    generator is needed."""
+    machine = target_machine(cpu)
+    engine = llvm.create_mcjit_compiler(_parse(text), machine)
+    engine.finalize_object()
+    return engine

@@ -47,6 +47,7 @@ class Section:
     """A place for instructions, and the values that are known there."""
 
     lines: list[Any] = field(default_factory=list)
+    seen: dict[str, str] = field(default_factory=dict)
     values: dict[Hashable, Any] = field(default_factory=dict)
 
 
@@ -68,6 +69,7 @@ class Evaluator:
         vector: number of the axis in the lanes, or -1.
         valid: how many lanes of the current vector lie inside the axis.
         accumulators: values of `ir.Acc` at the current point.
+        bases: names of the pointers to the buffers used, by slot and offset.
     """
 
     writer: Writer
@@ -77,14 +79,19 @@ class Evaluator:
     lanes: int = 1
     valid: int = 1
     accumulators: dict[str, Value] = field(default_factory=dict)
+    bases: dict[tuple[int, int], str] = field(default_factory=dict)
     _depth: int = 0
+    _section: Section = field(default_factory=Section)
 
     # where instructions go
 
     def here(self) -> None:
         """Let the writer append to the body of the innermost open loop."""
-        self._depth = len(self.scopes) - 1
-        self.writer.lines = self.scopes[-1].body.lines
+        self._enter(len(self.scopes) - 1, self.scopes[-1].body)
+
+    def _enter(self, depth: int, section: Section) -> None:
+        self._depth, self._section = depth, section
+        self.writer.lines, self.writer.seen = section.lines, section.seen
 
     def _placed(self, depth: int, key: Hashable, make: Callable[[], T]) -> T:
         """Return what ``make`` emits, once per key, in the loop at ``depth``."""
@@ -93,10 +100,10 @@ class Evaluator:
         if depth == len(self.scopes) - 1 and key not in section.values:
             section = scope.body
         if key not in section.values:
-            before = self.writer.lines, self._depth
-            self.writer.lines, self._depth = section.lines, depth
+            before = self._depth, self._section
+            self._enter(depth, section)
             section.values[key] = make()
-            self.writer.lines, self._depth = before
+            self._enter(*before)
         found: T = section.values[key]
         return found
 
@@ -342,14 +349,7 @@ class Evaluator:
         return self._placed(depth, key, lambda: self.writer.pointer(text))
 
     def _base_pointer(self, buffer: ir.Buffer) -> str:
-        def make() -> str:
-            slot = self.writer.pointer(f"getelementptr ptr, ptr %table, i64 {buffer.slot}")
-            start = self.writer.pointer(f"load ptr, ptr {slot}, align 8")
-            if not buffer.offset:
-                return start
-            return self.writer.pointer(f"getelementptr i8, ptr {start}, i64 {buffer.offset}")
-
-        return self._placed(0, ("base", buffer.slot, buffer.offset), make)
+        return self.bases.setdefault((buffer.slot, buffer.offset), f"%base{len(self.bases)}")
 
     def pointers(self, buffer: ir.Buffer, index: IndexNode) -> str:
         """Return a vector of pointers, one element per lane."""
@@ -406,14 +406,14 @@ class Evaluator:
         assert buffer is not None
         pointer = self.address(buffer, index)
         if where is None:
-            return w.load(pointer, node.dtype)
+            return w.load(pointer, node.dtype, fresh=node.pinned)
         mask = where
         if where.lanes > 1:
             tail = self.tail_mask()
             inside = where if tail is None else w.binary("and", where, tail)
             where = w.any_lane(inside)
         safe = w.pointer(f"select {where}, ptr {pointer}, ptr %table")
-        value = w.load(safe, node.dtype)
+        value = w.load(safe, node.dtype, fresh=node.pinned)
         other = constant(node.value, node.dtype, mask.lanes)  # type: ignore[arg-type]
         return w.select(mask, self.splat(value) if mask.lanes > 1 else value, other)
 
@@ -425,11 +425,12 @@ class Evaluator:
         if not any(self.vector in n.axes for n, _ in index.loaded):
             if step == 1:
                 pointer = self.address(buffer, index)
-                return self.writer.load(pointer, node.dtype, self.lanes, mask, other)
+                return self.writer.load(pointer, node.dtype, self.lanes, mask, other, node.pinned)
             if 2 <= step <= _WIDEST_STRIDE:
                 return self._strided_load(node, index, step, mask)
         every = mask if mask is not None else constant(1, bool_, self.lanes)
-        return self.writer.gather(self.pointers(buffer, index), node.dtype, every, other)
+        pointers = self.pointers(buffer, index)
+        return self.writer.gather(pointers, node.dtype, every, other, node.pinned)
 
     def _strided_load(self, node: Node, index: IndexNode, step: int, mask: Value | None) -> Value:
         """Load the elements between too, under a mask that reads only every ``step``-th."""
@@ -444,7 +445,7 @@ class Evaluator:
             spread = self.writer.shuffle(mask, constant(0, bool_, self.lanes), order)
         pointer = self.address(node.buffer, index)
         other: float = node.value  # type: ignore[assignment]
-        raw = self.writer.load(pointer, node.dtype, wide, spread, other)
+        raw = self.writer.load(pointer, node.dtype, wide, spread, other, node.pinned)
         return self.writer.shuffle(raw, None, range(0, wide, step))
 
 

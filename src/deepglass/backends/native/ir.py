@@ -124,9 +124,13 @@ class Load:
         return text if self.where is None else f"({text} if {self.where} else {self.other})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Call:
-    """A scalar operation; `OPS` lists the names. ``dtype`` is that of the result."""
+    """A scalar operation; `OPS` lists the names. ``dtype`` is that of the result.
+
+    Two calls are equal when they are the same object: expressions share their parts, and
+    comparing (or hashing) by value would visit a shared part once per path to it.
+    """
 
     op: str
     args: tuple[Expr, ...]
@@ -196,6 +200,7 @@ class Schedule:
         order: the loops, outermost first: all ``axes``, then all ``over``.
         columns: where the vector axis is one of ``over``, the blocked axis along which the
             results of a block are put together to vectors again; None stores scalars.
+        cycles: estimate of how long one call takes, in cycles.
     """
 
     vector: Axis | None = None
@@ -204,6 +209,7 @@ class Schedule:
     unroll: tuple[tuple[Axis, int], ...] = ()
     order: tuple[Axis, ...] = ()
     columns: Axis | None = None
+    cycles: float = 0.0
 
 
 @dataclass(frozen=True)

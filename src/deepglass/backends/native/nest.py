@@ -59,9 +59,25 @@ class _Store:
     add: bool
 
 
-def emit_nest(nest: ir.Nest, chunk: ir.Axis, rows: Rows, name: str) -> str:
-    """Return the text of `void name(i64 lo, i64 chunk, ptr table)`."""
-    return _NestEmitter(nest, chunk, rows).function(name)
+@dataclass(frozen=True)
+class Function:
+    """A nest as LLVM IR.
+
+    The text has no name and knows its buffers only as arguments, so that nests which do the
+    same to different memory have the same text.
+
+    Attributes:
+        text: `(i64 lo, i64 chunk, ptr table, ptr base0, ...) ... { ... }`.
+        bases: slot and offset of each base.
+    """
+
+    text: str
+    bases: tuple[tuple[int, int], ...]
+
+
+def emit_nest(nest: ir.Nest, chunk: ir.Axis, rows: Rows) -> Function:
+    """Return the function that runs a nest on ``rows``."""
+    return _NestEmitter(nest, chunk, rows).function()
 
 
 class _NestEmitter:
@@ -89,7 +105,8 @@ class _NestEmitter:
             start[number[chunk]] = Position("%chunk", 0, 0, 0, chunk.extent - 1)
         self.place = list(start)
         self.ev = Evaluator(self.writer, self.place)
-        table = NodeTable(axes, frozenset(s.buffer for s in nest.stores))
+        written = frozenset((s.buffer.slot, s.buffer.offset) for s in nest.stores)
+        table = NodeTable(axes, written)
         self.accums = [table.node(a.expr) for a in nest.accums]
         self.stores = [
             _Store(s.buffer, table.index(s.index), table.node(s.expr), s.add) for s in nest.stores
@@ -98,14 +115,15 @@ class _NestEmitter:
         self.label, self._labels = "entry", 0
         self._lanes_of(self.vector, self.lanes)
 
-    def function(self, name: str) -> str:
+    def function(self) -> Function:
         self.ev.here()
         if all(self._extent(a) for a in self.outer):
             self._open_axes(0)
-        scope = self.ev.scopes[0]
-        lines = ["entry:", *_flat([scope.head.lines, scope.body.lines]), "  ret void", "}", ""]
-        head = f"define internal void @{name}(i64 %lo, i64 %chunk, ptr noundef %table) noinline #0 {{"
-        return "\n".join([head, *lines])
+        scope, bases = self.ev.scopes[0], self.ev.bases
+        pointers = "".join(f", ptr {name}" for name in bases.values())
+        head = f"(i64 %lo, i64 %chunk, ptr %table{pointers}) noinline #0 {{"
+        lines = [head, "entry:", *_flat([scope.head.lines, scope.body.lines]), "  ret void", "}", ""]
+        return Function("\n".join(lines), tuple(bases))
 
     # loops
 
@@ -266,7 +284,17 @@ class _NestEmitter:
         mask = ev.tail_mask()
         if mask is None or self.vector not in self.inner:
             return new
+        if accum.combine == "add" and self._vanishes(node):
+            return new
         return reduce.keep(w, mask, new, old)
+
+    def _vanishes(self, node: Node) -> bool:
+        """Whether a term is 0 in masked-off lanes, because what it is made of is."""
+        if node.kind == "load":
+            return self.vector in node.axes and node.value == 0
+        return node.kind in ("mul", "add", "sub", "neg", "cast") and all(
+            self._vanishes(a) for a in node.args
+        )
 
     # results
 
@@ -338,13 +366,13 @@ class _NestEmitter:
             pointers = ev.pointers(store.buffer, store.index)
             every = mask or constant(1, bool_, ev.lanes)
             if store.add:
-                old = w.gather(pointers, store.buffer.dtype, every)
+                old = w.gather(pointers, store.buffer.dtype, every, fresh=True)
                 value = ops.apply(w, "add", [old, value], store.buffer.dtype)
             w.scatter(value, pointers, every)
             return
         pointer = ev.address(store.buffer, store.index)
         if store.add:
-            old = w.load(pointer, store.buffer.dtype, ev.lanes, mask)
+            old = w.load(pointer, store.buffer.dtype, ev.lanes, mask, fresh=True)
             value = ops.apply(w, "add", [old, value], store.buffer.dtype)
         w.store(value, pointer, mask)
 

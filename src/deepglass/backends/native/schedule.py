@@ -12,313 +12,302 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import product
+from functools import lru_cache
 from math import prod
+from typing import Any
+
+import numpy as np
 
 from . import ir
+from .collapse import collapse
 from .cpu import Cpu
-from .nodes import Node, NodeTable
+from .work import Item, Work, work_of
 
-_LATENCY = 4  # cycles from one addition to the next that needs its result
-_HEAVY = {"exp": 14, "log": 22, "tanh": 24, "sigmoid": 22, "sqrt": 10, "rsqrt": 16, "div": 6,
-          "floordiv": 6, "mod": 6}  # fmt: skip
+_LATENCY = 4.0  # cycles from one addition to the next that needs its result
 _TEMPORARIES = 4  # registers an expression needs besides its operands
-_MAP_VECTORS = 2  # vectors per step of a nest without accumulators
-_FREE = frozenset({"const", "acc"})
+_SPARE = 2  # registers left to the instruction scheduler
+_BODY = 96  # additions in the body of an innermost loop, at most, when it is unrolled
+_CACHE = 512 * 1024  # bytes: a larger operand is read once, by the outer loops
+
+Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def schedule(nest: ir.Nest, phase: ir.Phase, cpu: Cpu, rows: int = 0) -> ir.Nest:
-    """Return the nest with its schedule filled in, unless it has one.
+    """Return the nest with axes collapsed and its schedule filled in, unless it has one.
 
     Args:
         rows: how many rows one call works on, if other than the phase's chunk size.
     """
     if nest.schedule is not None or not all(a.extent for a in nest.axes + nest.over):
         return nest
+    fixed = frozenset(a for a in (phase.rows, phase.chunk) if a is not None)
+    nest = collapse(nest, fixed)
     count = rows or min(phase.chunk_size, phase.rows.extent if phase.rows else 1)
-    model = _Model.of(nest, phase, cpu, count)
-    best = min(model.candidates(), key=model.cycles)
-    return replace(nest, schedule=model.schedule(best))
+    axes = nest.axes + nest.over
+    shape = _Shape(
+        tuple(count if a == phase.rows else a.extent for a in axes),
+        len(nest.axes),
+        tuple(a.combine for a in nest.accums),
+        work_of(nest, phase.chunk),
+        cpu,
+    )
+    plan = _plan(shape)
+    named = {i: axes[i] for i in range(len(axes))}
+    return replace(
+        nest,
+        schedule=ir.Schedule(
+            vector=named.get(plan.vector),
+            lanes=plan.lanes,
+            block=tuple((named[i], n) for i, n in enumerate(plan.block) if n > 1),
+            unroll=tuple((named[i], n) for i, n in enumerate(plan.unroll) if n > 1),
+            order=tuple(named[i] for i in plan.order),
+            columns=named.get(plan.columns),
+            cycles=plan.cycles,
+        ),
+    )
 
 
 @dataclass(frozen=True)
-class _Candidate:
-    """A choice: ``vector`` is the axis' number or -1; ``block`` has a width per axis."""
+class _Shape:
+    """All that a plan depends on; equal nests share one plan."""
+
+    extents: tuple[int, ...]
+    split: int  # axes before this number are the nest's `axes`, the others its `over`
+    combines: tuple[str, ...]
+    work: Work
+    cpu: Cpu
+
+    @property
+    def outer(self) -> range:
+        return range(self.split)
+
+    @property
+    def inner(self) -> range:
+        return range(self.split, len(self.extents))
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """An `ir.Schedule` in axis numbers, -1 for none."""
 
     vector: int
     lanes: int
     block: tuple[int, ...]
+    cycles: float
+    unroll: tuple[int, ...] = ()
+    order: tuple[int, ...] = ()
+    columns: int = -1
 
 
-@dataclass(frozen=True)
-class _Item:
-    """Work that is done once per point of the axes it depends on.
-
-    Attributes:
-        steps: how far a load's or store's index moves along each axis; empty for arithmetic.
-        scattered: axes along which a loaded integer moves the index.
-    """
-
-    axes: frozenset[int]
-    weight: float
-    steps: tuple[tuple[int, int], ...] = ()
-    scattered: frozenset[int] = frozenset()
-    memory: bool = False
-
-    def slots(self, vector: int, lanes: int) -> float:
-        """Load slots for one vector of points (or one scalar)."""
-        if vector in self.scattered:
-            return 1.5 * lanes
-        step = dict(self.steps).get(vector, 0)
-        if step in (0, 1):
-            return 1.0
-        return step + 1.0 if 2 <= step <= 4 else 1.5 * lanes
+@lru_cache(maxsize=4096)
+def _plan(shape: _Shape) -> _Plan:
+    best = min((_best_block(shape, v, n) for v, n in _lane_choices(shape)), key=lambda p: p.cycles)
+    order = _order(shape, best.vector)
+    return replace(
+        best, unroll=_unrolled(shape, best, order), order=order, columns=_columns(shape, best)
+    )
 
 
-@dataclass
-class _Model:
-    nest: ir.Nest
-    cpu: Cpu
-    axes: tuple[ir.Axis, ...]
-    extents: tuple[int, ...]
-    outer: range
-    inner: range
-    body: list[_Item]
-    ending: list[_Item]
-    stores: list[_Item]
-    lanes: int
-    product: bool
-
-    @staticmethod
-    def of(nest: ir.Nest, phase: ir.Phase, cpu: Cpu, rows: int) -> _Model:
-        axes = nest.axes + nest.over
-        known = axes if phase.chunk in axes else (*axes, phase.chunk)
-        table = NodeTable(known, frozenset())
-        sums = [table.node(a.expr) for a in nest.accums]
-        ends = [table.node(s.expr) for s in nest.stores]
-        stores = []
-        for s in nest.stores:
-            index = table.index(s.index)
-            scattered = frozenset(a for n, _ in index.loaded for a in n.axes)
-            inside = frozenset(a for a, _ in index.terms) | scattered
-            stores.append(_Item(inside, 1.0 + s.add, index.terms, scattered, memory=True))
-        multiply = bool(sums) and all(n.kind == "mul" and n.dtype.is_float for n in sums)
-        skip = {n.number for n in sums} if multiply else set()
-        return _Model(
-            nest,
-            cpu,
-            axes,
-            tuple(rows if a == phase.rows else a.extent for a in axes),
-            range(len(nest.axes)),
-            range(len(nest.axes), len(axes)),
-            _items(sums, skip),
-            _items(ends, set()),
-            stores,
-            _lanes(sums + ends, nest, cpu),
-            multiply,
-        )
-
-    # candidates
-
-    def candidates(self) -> Iterator[_Candidate]:
-        ones = (1,) * len(self.axes)
-        yield _Candidate(-1, 1, ones)
-        for axis in self._vector_axes():
-            for lanes in self._lane_counts(self.extents[axis]):
-                for block in self._blocks(axis, lanes):
-                    yield _Candidate(axis, lanes, block)
-
-    def _vector_axes(self) -> Iterator[int]:
-        for axis in (*self.outer, *self.inner):
-            if self.extents[axis] > 1 and self._may_vectorise(axis):
-                yield axis
-
-    def _may_vectorise(self, axis: int) -> bool:
-        """Lanes may not collide in one store, and argmax cannot join lanes."""
-        if axis in self.inner:
-            return all(a.combine != "argmax" for a in self.nest.accums)
-        for store, item in zip(self.nest.stores, self.stores, strict=True):
-            moves = axis in dict(item.steps)
-            if axis in item.scattered and store.add or axis not in item.axes or not moves:
-                if store.add or axis not in item.scattered:
-                    return False
-        return True
-
-    def _lane_counts(self, extent: int) -> list[int]:
-        """Full vectors, and the narrower ones that waste fewer lanes."""
-        lanes, counts = self.lanes, []
-        while lanes > 1 and lanes * self.cpu.vector_bytes >= self.lanes * 16:
-            counts.append(lanes)
-            lanes //= 2
-        fitting = [n for n in counts if n < 2 * extent]
-        return fitting or counts[-1:]
-
-    def _blocks(self, vector: int, lanes: int) -> Iterator[tuple[int, ...]]:
-        """Register blocks: a width for every axis."""
-        ones = [1] * len(self.axes)
-        vectors = -(-self.extents[vector] // lanes)
-        if not self.nest.accums:
-            ones[vector] = min(_MAP_VECTORS, vectors) if self._light() else 1
-            yield tuple(ones)
-            return
-        widths = []
-        for axis in range(len(self.axes)):
-            extent = vectors if axis == vector else self.extents[axis]
-            if axis in self.inner:
-                partial = axis == vector and not self.product
-                widths.append([n for n in (1, 2, 4) if n <= extent] if partial else [1])
-            elif self._order_matters():
-                widths.append([1])
-            else:
-                widths.append(_balanced(extent, self.cpu.registers))
-        yield from self._fitting(widths)
-
-    def _fitting(self, widths: list[list[int]]) -> Iterator[tuple[int, ...]]:
-        """The combinations whose accumulators fit in the registers."""
-        sums = len(self.nest.accums)
-        chosen: list[tuple[int, ...]] = [()]
-        for options in widths:
-            chosen = [
-                (*c, n) for c in chosen for n in options
-                if prod(c) * n * sums < self.cpu.registers
-            ]
-        return iter(chosen)
-
-    def _order_matters(self) -> bool:
-        """Whether points add to places that only the data tells."""
-        return any(s.add for s in self.nest.stores)
-
-    def _light(self) -> bool:
-        return sum(i.weight for i in self.ending) < 40
-
-    # the estimate
-
-    def cycles(self, c: _Candidate) -> float:
-        """Estimated cycles for all points of the nest."""
-        regions = [self._regions(axis, c) for axis in range(len(self.axes))]
-        total = 0.0
-        for combination in product(*regions):
-            times = prod(n for n, _ in combination)
-            widths = tuple(w for _, w in combination)
-            total += times * self._inner_cycles(c, widths)
-            blocks = prod(n for n, _ in combination[: len(self.outer)])
-            total += blocks * self._end_cycles(c, widths)
-        return total
-
-    def _regions(self, axis: int, c: _Candidate) -> list[tuple[int, int]]:
-        """(steps, width) of the full blocks and of the rest."""
-        extent = self.extents[axis]
-        if axis == c.vector:
-            extent = -(-extent // c.lanes)
-        full, rest = divmod(extent, c.block[axis])
-        regions = [(full, c.block[axis])] if full else []
-        return regions + ([(1, rest)] if rest else [])
-
-    def _inner_cycles(self, c: _Candidate, widths: tuple[int, ...]) -> float:
-        """One step of the innermost loop."""
-        if not self.nest.accums:
-            return 0.0
-        size = self._vector_cost(c.lanes)
-        loads = operations = live = 0.0
-        smallest: list[int] = []
-        for item in self.body:
-            points = prod(widths[a] for a in item.axes if a < len(widths))
-            if item.memory:
-                scalar = c.vector not in item.axes
-                loads += points * item.slots(c.vector, c.lanes) * (0.5 if scalar else size)
-                smallest.append(points)
-            else:
-                operations += points * item.weight * size
-                live = _TEMPORARIES
-        sums = prod(widths) * len(self.nest.accums)
-        if len(smallest) > 1:
-            live += sum(sorted(smallest)[:-1])
-        if sums + live + 1 > self.cpu.registers:
-            loads += 2.0 * (sums + live + 1 - self.cpu.registers)
-        chain = _LATENCY * max(1.0, 1.0)
-        steps = sums * size
-        return max(steps + operations, loads, chain) + 0.25 * min(steps + operations, loads) + 0.5
-
-    def _end_cycles(self, c: _Candidate, widths: tuple[int, ...]) -> float:
-        """The stores of one block."""
-        inside = c.vector not in self.inner
-        vector, lanes = (c.vector, c.lanes) if inside else (-1, 1)
-        size = self._vector_cost(lanes)
-        points = prod(widths[a] for a in self.outer)
-        cost = 0.0
-        for item in self.ending + self.stores:
-            slots = item.slots(vector, lanes) if item.memory else item.weight
-            cost += slots * size * prod(widths[a] for a in item.axes if a < len(widths))
-        if not inside:
-            cost += 3.0 * points * len(self.nest.accums) + 4.0
-        return cost + 2.0
-
-    def _vector_cost(self, lanes: int) -> float:
-        """Issue slots of one instruction on ``lanes``, in those of a full vector."""
-        return max(0.55, lanes / self.lanes) if lanes > 1 else 0.5
-
-    # the result
-
-    def schedule(self, c: _Candidate) -> ir.Schedule:
-        block = tuple(
-            (axis, n) for axis, n in zip(self.axes, c.block, strict=True) if n > 1
-        )
-        columns = self._columns(c) if c.vector in self.inner else None
-        vector = self.axes[c.vector] if c.vector >= 0 else None
-        return ir.Schedule(vector, c.lanes, block, columns=columns)
-
-    def _columns(self, c: _Candidate) -> ir.Axis | None:
-        """The blocked axis along which the stores are contiguous."""
-        for axis in self.outer:
-            if c.block[axis] > 1 and all(dict(s.steps).get(axis) == 1 for s in self.stores):
-                if not any(s.scattered for s in self.stores):
-                    return self.axes[axis]
-        return None
+# which axis goes into the lanes
 
 
-def _items(roots: list[Node], skip: set[int]) -> list[_Item]:
-    """The work of some expressions, each node once; ``skip`` are multiplications that fuse."""
-    seen: set[int] = set()
-    items: list[_Item] = []
-
-    def visit(node: Node) -> None:
-        if node.number in seen:
-            return
-        seen.add(node.number)
-        for a in node.args:
-            visit(a)
-        if node.index:
-            for n, _ in node.index.loaded:
-                visit(n)
-        if node.kind == "load" and node.index:
-            scattered = frozenset(a for n, _ in node.index.loaded for a in n.axes)
-            items.append(_Item(frozenset(node.axes), 1.0, node.index.terms, scattered, memory=True))
-        elif node.kind not in _FREE and node.number not in skip and node.axes:
-            integer = not node.dtype.is_float
-            weight = 0.5 if integer else float(_HEAVY.get(node.kind, 1))
-            items.append(_Item(frozenset(node.axes), weight))
-
-    for root in roots:
-        visit(root)
-    return items
+def _lane_choices(shape: _Shape) -> Iterator[tuple[int, int]]:
+    """Yield (vector axis, lanes): full vectors, and narrower ones that waste fewer lanes."""
+    yield -1, 1
+    full = shape.cpu.vector_bytes // shape.work.narrowest
+    for axis, extent in enumerate(shape.extents):
+        if extent > 1 and _may_vectorise(shape, axis):
+            lanes = full
+            while lanes > 1:
+                if lanes < 2 * extent:
+                    yield axis, lanes
+                if lanes * shape.work.narrowest <= 16:
+                    break
+                lanes //= 2
 
 
-def _lanes(roots: list[Node], nest: ir.Nest, cpu: Cpu) -> int:
-    """Lanes of a full vector: of the narrowest type in memory or in an accumulator, but no
-    less than four bytes, because narrower ones are widened to compute with."""
-    sizes = [s.buffer.dtype.bytes for s in nest.stores] + [a.dtype.bytes for a in nest.accums]
-    stack, seen = list(roots), set()
-    while stack:
-        node = stack.pop()
-        if node.number in seen:
+def _may_vectorise(shape: _Shape, axis: int) -> bool:
+    """Whether lanes cannot collide in a store, and can be combined at the end."""
+    if axis in shape.inner:
+        return "argmax" not in shape.combines
+    for store in shape.work.stores:
+        adds = store.weight > 1
+        if not store.step(axis) if axis not in store.scattered else adds:
+            return False
+    return True
+
+
+# how large the blocks are
+
+
+def _best_block(shape: _Shape, vector: int, lanes: int) -> _Plan:
+    blocks = _blocks(shape, vector, lanes)
+    cycles = _cycles(shape, vector, lanes, blocks)
+    best = int(np.argmin(cycles))
+    return _Plan(vector, lanes, tuple(int(n) for n in blocks[best]), float(cycles[best]))
+
+
+def _blocks(shape: _Shape, vector: int, lanes: int) -> Array:
+    """Candidates: one row per block, one column per axis."""
+    steps = [_steps(shape, a, vector, lanes) for a in range(len(shape.extents))]
+    if not shape.combines:
+        row = [1] * len(steps)
+        if vector >= 0:
+            row[vector] = min(_map_vectors(shape.work), steps[vector])
+        return np.array([row])
+    most = shape.cpu.registers - 1
+    rows: list[tuple[int, ...]] = [()]
+    for axis, extent in enumerate(steps):
+        widths = _widths(shape, axis, vector, extent)
+        rows = [(*r, n) for r in rows for n in widths if prod(r) * n * len(shape.combines) <= most]
+    return np.array(rows).reshape(len(rows), len(steps))
+
+
+def _widths(shape: _Shape, axis: int, vector: int, extent: int) -> list[int]:
+    """Block widths worth trying: nearly equal blocks, or for partial sums powers of 2."""
+    if axis in shape.inner:
+        last = shape.inner[-1] if vector not in shape.inner else vector
+        partial = axis == last and "argmax" not in shape.combines
+        return [n for n in (1, 2, 4) if n <= extent] if partial else [1]
+    if any(s.weight > 1 for s in shape.work.stores):
+        return [1]  # points may add to one place, so they keep their order
+    equal = {-(-extent // n) for n in range(1, extent + 1)}
+    return sorted(n for n in equal if n <= 16 or n == extent)
+
+
+def _map_vectors(work: Work) -> int:
+    """Vectors per step of a nest without accumulators."""
+    weight = sum(i.weight for i in work.ending)
+    return 4 if weight < 8 else 2 if weight < 30 else 1
+
+
+def _steps(shape: _Shape, axis: int, vector: int, lanes: int) -> int:
+    """Vectors along the vector axis, points along another."""
+    return -(-shape.extents[axis] // lanes) if axis == vector else shape.extents[axis]
+
+
+# the estimate
+
+
+def _cycles(shape: _Shape, vector: int, lanes: int, blocks: Array) -> Array:
+    """Estimated cycles of the whole nest, for each row of ``blocks``."""
+    extents = np.array([_steps(shape, a, vector, lanes) for a in range(len(shape.extents))])
+    full, rest = np.divmod(extents, blocks)
+    times = full + np.where(rest > 0, rest / blocks + 0.08, 0.0)
+    size = _size(shape, lanes)
+    end = _end_cycles(shape, vector, lanes, blocks, size)
+    total = times[:, : shape.split].prod(axis=1) * end
+    if shape.combines:
+        total = total + times.prod(axis=1) * _step_cycles(shape, vector, lanes, blocks, size)
+    late = (blocks > 1) @ (0.01 * np.arange(blocks.shape[1])[::-1])  # near axes are near in memory
+    return total * (1.0 + late)
+
+
+def _size(shape: _Shape, lanes: int) -> float:
+    """Cost of an instruction on so many lanes, beside a full vector's 1."""
+    fraction = lanes * shape.work.narrowest / shape.cpu.vector_bytes
+    return max(0.6, fraction) if lanes > 1 else 0.6
+
+
+def _step_cycles(shape: _Shape, vector: int, lanes: int, blocks: Array, size: float) -> Array:
+    """One step of the innermost loop, for all points of the block."""
+    sums = blocks.prod(axis=1) * len(shape.combines)
+    loads, arithmetic = np.zeros(len(blocks)), sums * size
+    operands = []
+    for item in shape.work.body:
+        points = _points(item, blocks)
+        if item.element:
+            loads = loads + points * item.slots(vector, lanes) * size
+            operands.append(points)
+        else:
+            arithmetic = arithmetic + points * item.weight * size
+    plain = shape.work.multiplies
+    live = _SPARE + (0 if plain else _TEMPORARIES) + (0 if len(operands) < 2 else _smaller(operands))
+    spilled = np.maximum(0, sums + live + 1 - shape.cpu.registers)
+    loads = loads + 2.0 * spilled
+    most = np.maximum(np.maximum(arithmetic, loads), _LATENCY)
+    return most + 0.15 * np.minimum(arithmetic, loads) + 1.0
+
+
+def _smaller(operands: list[Array]) -> Array:
+    """Registers of all operands but the one that can be taken from memory one by one."""
+    return np.sum(operands, axis=0) - np.max(operands, axis=0)
+
+
+def _end_cycles(shape: _Shape, vector: int, lanes: int, blocks: Array, size: float) -> Array:
+    """Starting the accumulators of a block, and its stores."""
+    points = blocks[:, : shape.split].prod(axis=1)
+    cost = np.full(len(blocks), 2.0)
+    if vector in shape.inner:  # the lanes are combined, then stores are narrow
+        cost = cost + 3.0 * points * len(shape.combines) + 4.0
+        vector, lanes, size = -1, 1, 0.6
+    if shape.combines:
+        cost = cost + 0.5 * blocks.prod(axis=1) + 4.0
+    for item in shape.work.ending + shape.work.stores:
+        slots = item.slots(vector, lanes) if item.element else item.weight
+        cost = cost + slots * size * _points(item, blocks)
+    return cost
+
+
+def _points(item: Item, blocks: Array) -> Array:
+    """How often a block needs the item; indices that move together along axes overlap."""
+    groups: dict[int, list[int]] = {}
+    for axis in item.axes:
+        if axis < blocks.shape[1]:
+            step = abs(item.step(axis)) if item.element and axis not in item.scattered else 0
+            groups.setdefault(step or -1 - axis, []).append(axis)
+    points = np.ones(len(blocks))
+    for axes in groups.values():
+        points = points * (1 + (blocks[:, axes] - 1).sum(axis=1))
+    return points
+
+
+# what remains to be said
+
+
+def _order(shape: _Shape, vector: int) -> tuple[int, ...]:
+    """Loops: as given, but the vector axis of a map last, and the axes of an operand that
+    does not fit the cache first, so that it is read once."""
+    outer = list(shape.outer)
+    if any(s.weight > 1 for s in shape.work.stores):
+        return (*outer, *shape.inner)
+    if not shape.combines:
+        outer.sort(key=lambda a: a == vector)
+        return tuple(outer)
+    loads = [i for i in shape.work.body if i.element]
+    largest = max(loads, key=lambda i: _footprint(shape, i), default=None)
+    if largest is not None and _footprint(shape, largest) > _CACHE:
+        outer.sort(key=lambda a: a not in largest.axes)
+    return (*outer, *shape.inner)
+
+
+def _footprint(shape: _Shape, item: Item) -> int:
+    return item.element * prod(shape.extents[a] for a in item.axes if a < len(shape.extents))
+
+
+def _unrolled(shape: _Shape, plan: _Plan, order: tuple[int, ...]) -> tuple[int, ...]:
+    """Steps of the reduction's loops written out: short loops whole, long ones until the
+    body is worth a turn."""
+    unroll = [1] * len(shape.extents)
+    body = max(1, prod(plan.block) * len(shape.combines))
+    for axis in reversed(order[shape.split :]):
+        steps = -(-_steps(shape, axis, plan.vector, plan.lanes) // plan.block[axis])
+        if steps <= 4 and body * steps <= _BODY:
+            unroll[axis] = steps
+            body *= steps
             continue
-        seen.add(node.number)
-        if node.dtype.is_float:
-            sizes.append(node.dtype.bytes)
-        stack += node.args
-    return cpu.vector_bytes // max(4, min(sizes, default=4))
+        if body < 12:
+            unroll[axis] = min(4, -(-12 // body), steps)
+        break
+    return tuple(unroll)
 
 
-def _balanced(extent: int, most: int) -> list[int]:
-    """Widths that split an extent into nearly equal blocks."""
-    return sorted({-(-extent // n) for n in range(1, extent + 1) if -(-extent // n) < most})
+def _columns(shape: _Shape, plan: _Plan) -> int:
+    """Where the lanes are combined: a blocked axis along which all stores are contiguous."""
+    if plan.vector not in shape.inner:
+        return -1
+    for axis in shape.outer:
+        wide = 1 < plan.block[axis] <= plan.lanes
+        if wide and all(s.step(axis) == 1 and not s.scattered for s in shape.work.stores):
+            return axis
+    return -1

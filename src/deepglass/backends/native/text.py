@@ -11,6 +11,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -108,26 +109,33 @@ def floats(values: Sequence[float], dtype: DType) -> Value:
 
 
 class Writer:
-    """Appends instructions to ``lines`` and hands out names."""
+    """Appends instructions to ``lines`` and hands out names.
+
+    An instruction whose text is in ``seen`` is not written again: its first result is
+    returned. Instructions that read memory which may change are written with ``fresh``.
+    """
 
     def __init__(self) -> None:
-        self.lines: list[str] = []
+        self.lines: list[Any] = []
+        self.seen: dict[str, str] = {}
         self._names = 0
 
     def name(self, stem: str = "v") -> str:
         self._names += 1
         return f"%{stem}{self._names}"
 
-    def emit(self, instruction: str, dtype: DType, lanes: int = 1) -> Value:
+    def emit(self, instruction: str, dtype: DType, lanes: int = 1, fresh: bool = False) -> Value:
         """Append an instruction that yields a value."""
-        name = self.name()
-        self.lines.append(f"  {name} = {instruction}")
-        return Value(name, dtype, lanes)
+        return Value(self.pointer(instruction, fresh), dtype, lanes)
 
-    def pointer(self, instruction: str) -> str:
-        """Append an instruction that yields a pointer; return its name."""
-        name = self.name("p")
-        self.lines.append(f"  {name} = {instruction}")
+    def pointer(self, instruction: str, fresh: bool = False) -> str:
+        """Append an instruction that yields a pointer; return the name of the result."""
+        name = self.seen.get(instruction)
+        if name is None or fresh:
+            name = self.name()
+            self.lines.append(f"  {name} = {instruction}")
+            if not fresh:
+                self.seen[instruction] = name
         return name
 
     # arithmetic
@@ -199,27 +207,39 @@ class Writer:
 
     # memory
 
-    def load(self, pointer: str, dtype: DType, lanes: int = 1, mask: Value | None = None,
-             other: Number = 0) -> Value:
+    def load(
+        self,
+        pointer: str,
+        dtype: DType,
+        lanes: int = 1,
+        mask: Value | None = None,
+        other: Number = 0,
+        fresh: bool = False,
+    ) -> Value:
         """Load consecutive elements; lanes outside ``mask`` become ``other`` and read nothing."""
         kind, align = memory_text(dtype, lanes), dtype.bytes
         stored = uint8 if dtype is bool_ else dtype
         if mask is None:
-            raw = self.emit(f"load {kind}, ptr {pointer}, align {align}", stored, lanes)
+            raw = self.emit(f"load {kind}, ptr {pointer}, align {align}", stored, lanes, fresh)
         else:
             call = f"call {kind} @llvm.masked.load.{suffix(stored, lanes)}.p0"
             rest = constant(other, stored, lanes)
-            raw = self.emit(f"{call}(ptr align {align} {pointer}, {mask}, {rest})", stored, lanes)
+            text = f"{call}(ptr align {align} {pointer}, {mask}, {rest})"
+            raw = self.emit(text, stored, lanes, fresh)
         return self._from_memory(raw, dtype)
 
-    def gather(self, pointers: str, dtype: DType, mask: Value, other: Number = 0) -> Value:
+    def gather(
+        self, pointers: str, dtype: DType, mask: Value, other: Number = 0, fresh: bool = False
+    ) -> Value:
         """Load one element from each of a vector of pointers."""
         lanes = mask.lanes
         stored = uint8 if dtype is bool_ else dtype
-        call = f"call {memory_text(dtype, lanes)} @llvm.masked.gather.{suffix(stored, lanes)}.v{lanes}p0"
+        name = f"@llvm.masked.gather.{suffix(stored, lanes)}.v{lanes}p0"
+        call = f"call {memory_text(dtype, lanes)} {name}"
         where = f"<{lanes} x ptr> align {dtype.bytes} {pointers}"
         rest = constant(other, stored, lanes)
-        return self._from_memory(self.emit(f"{call}({where}, {mask}, {rest})", stored, lanes), dtype)
+        raw = self.emit(f"{call}({where}, {mask}, {rest})", stored, lanes, fresh)
+        return self._from_memory(raw, dtype)
 
     def store(self, a: Value, pointer: str, mask: Value | None = None) -> None:
         raw, align = self._to_memory(a), a.dtype.bytes

@@ -1,0 +1,183 @@
+"""Which roots share one set of loops, and which loops share one pass over the rows.
+
+    group  roots with the same loops: a matrix product, the bias and activation after it and
+           the update made from it; several sums over the same elements
+    level  groups between two barriers
+
+Two rules decide. A root joins the group of what it reads if it reads it only at the element
+it computes itself; the value is then still in a register. And a group joins the level of
+what it reads if both run over the same rows and each row reads only its own; the row is
+then still in the cache of the thread that wrote it. So a whole chain of layers, row by row,
+takes no barrier at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from math import prod
+
+from ...graph.graph import Node
+from ...graph.kinds import Scatter
+from .ir import Axis
+from .recipe import Read, Recipe, domain, identity, without_ones
+from .vocabulary import index_of
+
+WORTH_THREADS = 16_384  # element operations above which a group of its own is split by rows
+
+
+@dataclass(eq=False)
+class Group:
+    """Roots computed by one set of loops.
+
+    Attributes:
+        after: groups that must be complete, or complete for the same row, before.
+        rows: the axis shared out among threads; None for one thread.
+        level: how many barriers come before.
+    """
+
+    members: list[Recipe]
+    number: int
+    after: set[int] = field(default_factory=set)
+    rows: Axis | None = None
+    level: int = 0
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        return self.members[0].axes
+
+    @property
+    def over(self) -> tuple[Axis, ...]:
+        return next((m.over for m in self.members if m.over), ())
+
+    @property
+    def work(self) -> int:
+        return prod(a.extent for a in (*self.axes, *self.over)) * len(self.members)
+
+    @property
+    def scatters(self) -> bool:
+        return isinstance(self.members[0].root.op.kernel, Scatter)
+
+    @property
+    def reads(self) -> Iterable[Read]:
+        return (read for m in self.members for read in m.reads)
+
+    def holds(self, node: Node) -> bool:
+        return any(m.root is node for m in self.members)
+
+
+class Grouping:
+    """Groups of roots, built by adding recipes in the order of the graph."""
+
+    def __init__(self) -> None:
+        self.groups: list[Group] = []
+        self.of: dict[int, Group] = {}  # by id of the root
+        self._before: dict[int, set[int]] = {}  # all groups a group depends on
+
+    def add(self, recipe: Recipe) -> None:
+        """Put ``recipe`` into a group it may join, the latest such, or one of its own."""
+        needed = {self.of[r.source.id].number for r in recipe.reads if r.source.id in self.of}
+        for group in reversed(self.groups):
+            if self._may_join(recipe, group, needed):
+                group.members.append(recipe)
+                break
+        else:
+            group = Group([recipe], len(self.groups))
+            self.groups.append(group)
+            self._before[group.number] = set()
+        self.of[recipe.root.id] = group
+        for number in needed - {group.number}:
+            self.order(self.groups[number], group)
+
+    def order(self, first: Group, second: Group) -> None:
+        """Have ``first`` done before ``second``."""
+        second.after.add(first.number)
+        grown = {first.number} | self._before[first.number]
+        for number, before in self._before.items():
+            if number == second.number or second.number in before:
+                before |= grown
+
+    def depends(self, group: Group, on: Group) -> bool:
+        return on.number in self._before[group.number]
+
+    def _may_join(self, recipe: Recipe, group: Group, needed: set[int]) -> bool:
+        if group.scatters or isinstance(recipe.root.op.kernel, Scatter):
+            return False
+        if recipe.axes != group.axes or any(group.number in self._before[n] for n in needed):
+            return False
+        mine = [r for r in recipe.reads if group.holds(r.source)]
+        if recipe.accum is not None:
+            same = any(_same_loops(recipe, m) for m in group.members)
+            return same and not mine and all(m.accum is not None for m in group.members)
+        return bool(mine) and all(at_own_element(r, recipe.axes) for r in mine)
+
+    def sorted(self) -> list[Group]:
+        """Return the groups so that each comes after those it depends on."""
+        return sorted(self.groups, key=lambda g: (len(self._before[g.number]), g.number))
+
+
+def _same_loops(a: Recipe, b: Recipe) -> bool:
+    """Whether two reductions run over the same elements, so that one pass serves both."""
+    return (
+        b.accum is not None
+        and a.over == b.over
+        and a.root.op.name == b.root.op.name == "sum"
+        and a.root.params["dim"] == b.root.params["dim"]
+        and a.root.inputs[0].type.shape == b.root.inputs[0].type.shape
+    )
+
+
+def at_own_element(read: Read, axes: tuple[Axis, ...]) -> bool:
+    """Whether the read is of the element that the loops over ``axes`` stand at."""
+    shape = read.source.type.shape
+    return domain(shape) == axes and read.index == without_ones(shape, identity(shape, axes))
+
+
+def in_own_row(read: Read, rows: Axis) -> bool:
+    """Whether the read stays in the row that the loop over ``rows`` stands at."""
+    first = next((n for n in read.source.type.shape if n != 1), 1)
+    return first == rows.extent and read.row == index_of(rows)
+
+
+def assign_levels(grouping: Grouping, updated: dict[int, Node]) -> None:
+    """Give every group its level and its rows.
+
+    Args:
+        grouping: the groups.
+        updated: for a root that overwrites state in place, by id, the state node.
+    """
+    used: set[tuple[int, Axis]] = set()
+    for group in grouping.sorted():
+        choices: list[Axis | None] = [None]
+        if group.axes and not group.scatters:
+            choices.append(group.axes[0])
+        levels = {rows: _level(group, rows, grouping, updated) for rows in choices}
+        lowest = min(levels.values())
+        best = [rows for rows in choices if levels[rows] == lowest]
+        group.level, group.rows = lowest, best[0]
+        if len(best) == 2 and (group.work >= WORTH_THREADS or (lowest, best[1]) in used):
+            group.rows = best[1]
+        if group.rows is not None:
+            used.add((group.level, group.rows))
+
+
+def _level(
+    group: Group, rows: Axis | None, grouping: Grouping, updated: dict[int, Node]
+) -> int:
+    level = 0
+    for number in group.after:
+        earlier = grouping.groups[number]
+        together = earlier.rows == rows and (
+            rows is None
+            or all(in_own_row(r, rows) for r in _between(earlier, group, updated))
+        )
+        level = max(level, earlier.level + (not together))
+    return level
+
+
+def _between(earlier: Group, later: Group, updated: dict[int, Node]) -> Iterable[Read]:
+    """What makes ``later`` wait: its reads of results of ``earlier``, and reads by
+    ``earlier`` of state that ``later`` overwrites."""
+    yield from (r for r in later.reads if earlier.holds(r.source))
+    overwritten = {updated[m.root.id].id for m in later.members if m.root.id in updated}
+    yield from (r for r in earlier.reads if r.source.id in overwritten)

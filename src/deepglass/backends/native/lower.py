@@ -1,0 +1,247 @@
+"""From the graph to the loop IR: roots, groups, levels, memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ...graph.graph import ALIAS, Graph, Node, derived
+from ...graph.kinds import Leaf, Scatter
+from .groups import Group, Grouping, assign_levels, at_own_element
+from .ir import Axis, Buffer, Call, Const, Nest, Phase, Program, Store, conjunction
+from .memory import Lifetime, place
+from .recipe import Evaluator, Recipe, domain, identity, linear, make, result
+from .roots import find_roots, is_leaf, is_number
+from .vocabulary import Index, as_expr, as_index, bounds
+
+ARENA = 0  # slot of the arena in the table of pointers
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A program and where its memory comes from.
+
+    Attributes:
+        program: the loop IR.
+        slots: the node behind each slot of the pointer table after the arena's: state and
+            arguments to read (state may be written), constants, outputs to write.
+        arena: bytes of scratch memory, to be aligned to 64.
+    """
+
+    program: Program
+    slots: tuple[Node, ...]
+    arena: int
+
+
+def lower(graph: Graph) -> Lowered:
+    """Return the loop IR of a graph of primitive ops."""
+    return _Lowering(graph).run()
+
+
+class _Lowering:
+    def __init__(self, graph: Graph) -> None:
+        self.graph = _with_own_results(graph)
+        self.roots = find_roots(self.graph)
+        self.stored = {n.id for n in self.roots}
+        self.grouping = Grouping()
+        self.in_place: dict[int, Node] = {}  # id of a root -> state it overwrites
+        self.commits: list[tuple[Node, Node]] = []  # state, root to copy into it at the end
+        self.buffers: dict[int, Buffer] = {}
+        self.slots: list[Node] = []
+
+    def run(self) -> Lowered:
+        recipes = {n.id: make(n, self._evaluator()) for n in self.roots}
+        for root in self.roots:
+            self.grouping.add(recipes[root.id])
+        for state, value in self.graph.updates:
+            self._update(state, value)
+        assign_levels(self.grouping, self.in_place)
+        self._slot_buffers()
+        arena = self._arena_buffers()
+        return Lowered(self._program(), tuple(self.slots), arena)
+
+    def _evaluator(self) -> Evaluator:
+        return Evaluator(self.stored, self._buffer)
+
+    def _buffer(self, node: Node) -> Buffer:
+        known = self.buffers.get(node.id)
+        return known or Buffer(f"v{node.id}", node.type.dtype, node.type.size, ARENA)
+
+    # State ----------------------------------------------------------------------------
+
+    def _update(self, state: Node, value: Node) -> None:
+        """Let ``value`` overwrite ``state`` in place if everybody who reads the old value can
+        do so before; otherwise it is copied there at the end."""
+        writer = self.grouping.of[value.id]
+        readers = [g for g in self.grouping.groups if any(r.source is state for r in g.reads)]
+        for group in readers:
+            if group is writer:
+                old = [r for r in group.reads if r.source is state]
+                if not all(at_own_element(r, group.axes) for r in old) or group.scatters:
+                    self.commits.append((state, value))
+                    return
+            elif self.grouping.depends(group, on=writer):
+                self.commits.append((state, value))
+                return
+        self.in_place[value.id] = state
+        for group in readers:
+            if group is not writer:
+                self.grouping.order(group, writer)
+
+    # Memory ---------------------------------------------------------------------------
+
+    def _slot_buffers(self) -> None:
+        for node in self.graph.nodes():
+            if is_leaf(node) and not is_number(node):
+                self._add_slot(node, node.name or node.op.name)
+        for node in (*self.graph.inputs, *self.graph.state):
+            if node.id not in self.buffers:
+                self._add_slot(node, node.name or node.op.name)
+        for k, node in enumerate(self.graph.outputs):
+            self._add_slot(node, f"output{k}")
+        for root, state in self.in_place.items():
+            self.buffers[root] = self.buffers[state.id]
+
+    def _add_slot(self, node: Node, name: str) -> None:
+        self.slots.append(node)
+        slot = len(self.slots)
+        self.buffers[node.id] = Buffer(name, node.type.dtype, node.type.size, slot)
+
+    def _arena_buffers(self) -> int:
+        """Place the remaining roots in the arena; those nobody else reads need no memory."""
+        nodes, lifetimes = [], []
+        final = max((g.level for g in self.grouping.groups), default=0) + 1
+        for group in self.grouping.groups:
+            for recipe in group.members:
+                root = recipe.root
+                if root.id in self.buffers:
+                    continue
+                last = max(self._last_reads(root, group, final), default=None)
+                if last is not None:
+                    nodes.append(root)
+                    lifetimes.append(Lifetime(root.type.bytes, group.level, last))
+        offsets, size = place(lifetimes)
+        for node, offset in zip(nodes, offsets, strict=True):
+            name = f"v{node.id}"
+            self.buffers[node.id] = Buffer(name, node.type.dtype, node.type.size, ARENA, offset)
+        return size
+
+    def _last_reads(self, root: Node, group: Group, final: int) -> Iterator[int]:
+        """Levels at which the stored value is read: by other groups, in full by scatters."""
+        for other in self.grouping.groups:
+            if other is not group and any(r.source is root for r in other.reads):
+                yield other.level
+        if group.scatters:
+            yield group.level
+        if any(value is root for _, value in self.commits):
+            yield final
+
+    # Loops ----------------------------------------------------------------------------
+
+    def _program(self) -> Program:
+        levels: dict[int, dict[Axis | None, list[Nest]]] = {}
+        for group in self.grouping.sorted():
+            nests = list(self._scatter(group)) if group.scatters else [self._nest(group)]
+            levels.setdefault(group.level, {}).setdefault(group.rows, []).extend(nests)
+        phases = [
+            tuple(_phase(rows, nests) for rows, nests in by_rows.items())
+            for _, by_rows in sorted(levels.items())
+        ]
+        if self.commits:
+            phases.append((Phase(tuple(self._commit(s, v) for s, v in self.commits)),))
+        return Program(tuple(phases), tuple(self.buffers.values()))
+
+    def _nest(self, group: Group) -> Nest:
+        evaluator = self._evaluator()
+        accums, stores = [], []
+        for member in group.members:
+            recipe = make(member.root, evaluator)
+            shape = member.root.type.shape
+            at = identity(shape, group.axes)
+            evaluator.known[member.root.id, at] = result(recipe)
+            if recipe.accum is not None:
+                accums.append(recipe.accum)
+            if member.root.id in self.buffers:
+                where = linear(shape, at)
+                stores.append(Store(self.buffers[member.root.id], where, result(recipe)))
+        first = group.members[0].root
+        return Nest(
+            group.axes, tuple(stores), group.over, tuple(accums),
+            label=_label(group.members), source=first.source,
+        )  # fmt: skip
+
+    def _scatter(self, group: Group) -> Iterator[Nest]:
+        """Copy the tensor, then add the source elements one after another."""
+        root = group.members[0].root
+        kernel = root.op.kernel
+        assert isinstance(kernel, Scatter)
+        target = self.buffers[root.id]
+        label, source = _label(group.members), root.source
+        shape = root.type.shape
+        recipe = make(root, self._evaluator())
+        where = linear(shape, identity(shape, recipe.axes))
+        yield Nest(
+            recipe.axes, (Store(target, where, result(recipe)),), label=label, source=source
+        )
+        evaluator = self._evaluator()
+        added = root.inputs[2]
+        axes = domain(added.type.shape)
+        at = identity(added.type.shape, axes)
+        position = evaluator.value(root.inputs[1], at)
+        index = [as_index(i) for i in kernel.target(evaluator.b, at, position, **root.params)]
+        inside = conjunction(*[
+            as_expr(test)
+            for i, n in zip(index, shape, strict=True)
+            if bounds(i) is None
+            for test in (evaluator.b.ge(i, Index()), evaluator.b.lt(i, Index(constant=n)))
+        ])  # fmt: skip
+        value = as_expr(evaluator.value(added, at))
+        place = linear(shape, index)
+        if inside is not None:  # an index outside adds zero to the first element
+            value = Call("where", (inside, value, Const(0, value.dtype)), value.dtype)
+            number = as_expr(place)
+            place = as_index(Call("where", (inside, number, Const(0, number.dtype)), number.dtype))
+        yield Nest(axes, (Store(target, place, value, add=True),), label=label, source=source)
+
+    def _commit(self, state: Node, value: Node) -> Nest:
+        axes = domain(state.type.shape)
+        where = linear(state.type.shape, identity(state.type.shape, axes))
+        load = as_expr(self._evaluator().value(value, identity(value.type.shape, axes)))
+        return Nest(axes, (Store(self.buffers[state.id], where, load),), label=f"{state.name} ←")
+
+
+def _with_own_results(graph: Graph) -> Graph:
+    """Give every result a node of its own, so that each can have memory of its own.
+
+    outputs (x, x), update s ← x    -->    outputs (alias x, alias x), update s ← x
+    """
+    taken: set[int] = set()
+
+    def own(node: Node) -> Node:
+        if node.id in taken or isinstance(node.op.kernel, Leaf):
+            node = derived(node, ALIAS, (node,), {}, node.type)
+        taken.add(node.id)
+        return node
+
+    updates = tuple((state, own(value)) for state, value in graph.updates)
+    return Graph(graph.inputs, graph.state, tuple(own(n) for n in graph.outputs), updates)
+
+
+def _phase(rows: Axis | None, nests: Sequence[Nest]) -> Phase:
+    return Phase(tuple(nests), rows, _chunk_size(rows.extent) if rows is not None else 1)
+
+
+def _chunk_size(rows: int) -> int:
+    """Rows of one chunk: whole register blocks of 8 where there are many rows, and chunks
+    enough for several threads; a function of the shape alone."""
+    if rows >= 16:
+        return 8 * max(1, rows // 512)
+    return next(size for size in (4, 3, 2, 5, 7, 1) if rows % size == 0 and rows > size or size == 1)
+
+
+def _label(members: Sequence[Recipe]) -> str:
+    names = [m.root.op.name for m in members]
+    paths = {m.root.path for m in members if m.root.path}
+    return " ".join([" + ".join(names), *sorted(paths)[:1]])
+
+

@@ -1,0 +1,48 @@
+"""Where values live: one arena, shared over time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+ALIGNMENT = 64  # bytes: a cache line, and the widest vector
+
+
+@dataclass(frozen=True)
+class Lifetime:
+    """A value of ``size`` bytes that is written at level ``first`` and last read at ``last``."""
+
+    size: int
+    first: int
+    last: int
+
+
+def place(values: Sequence[Lifetime]) -> tuple[list[int], int]:
+    """Return an offset in bytes for every value, and the size of the arena.
+
+    Values whose levels do not overlap may share memory. Large ones are placed first, each at
+    the lowest offset that is free for as long as it lives.
+
+    >>> place([Lifetime(100, 0, 1), Lifetime(64, 1, 2), Lifetime(64, 2, 3)])
+    ([0, 128, 0], 192)
+    """
+    offsets = [0] * len(values)
+    placed: list[int] = []
+    total = 0
+    for k in sorted(range(len(values)), key=lambda k: (-values[k].size, k)):
+        value = values[k]
+        size = -(-max(value.size, 1) // ALIGNMENT) * ALIGNMENT
+        busy = sorted(
+            (offsets[j], offsets[j] + max(values[j].size, 1))
+            for j in placed
+            if values[j].first <= value.last and value.first <= values[j].last
+        )
+        at = 0
+        for start, end in busy:
+            if at + size <= start:
+                break
+            at = max(at, -(-end // ALIGNMENT) * ALIGNMENT)
+        offsets[k] = at
+        placed.append(k)
+        total = max(total, at + size)
+    return offsets, total

@@ -1,0 +1,258 @@
+"""How the elements of one root are computed: loops, sums and the expression to store.
+
+Evaluation is pulled: to find an element of a value at some index, its op's rule says which
+elements of its inputs it needs, and so on down to what is stored in memory. Movements
+thereby become index arithmetic, and elementwise chains one expression.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...errors import BackendError
+from ...graph.graph import Node
+from ...graph.kinds import Contraction, Elementwise, Pull, Reduction, Scatter, View
+from ...graph.types import Shape, bool_
+from .ir import Acc, Accum, Axis, Buffer, Call, Const, Expr, Index, Load
+from .roots import base, is_leaf, is_number, same_without_ones
+from .vocabulary import LoopVocabulary, Scalar, add_index, as_expr, as_index, index_of, scale_index
+
+Indices = tuple[Index, ...]
+BUFFERLESS = Buffer("?", bool_, 0, 0)
+
+
+@dataclass(frozen=True)
+class Read:
+    """A stored value that a root looks at.
+
+    Attributes:
+        source: the stored node.
+        index: where, in the source's own shape without axes of length 1; None if unknown.
+        row: the index along the source's first axis that is longer than 1; None if unknown.
+    """
+
+    source: Node
+    index: Indices | None
+    row: Index | None
+
+
+@dataclass
+class Recipe:
+    """The loops of one root and what it reads."""
+
+    root: Node
+    axes: tuple[Axis, ...]
+    over: tuple[Axis, ...] = ()
+    accum: Accum | None = None
+    expr: Expr | None = None
+    reads: list[Read] = field(default_factory=list)
+
+
+def domain(shape: Shape, letter: str = "i") -> tuple[Axis, ...]:
+    """Return one axis per length other than 1."""
+    lengths = [n for n in shape if n != 1]
+    return tuple(Axis(f"{letter}{k}", n) for k, n in enumerate(lengths))
+
+
+def identity(shape: Shape, axes: Sequence[Axis]) -> Indices:
+    """Return the index of the element that the loops over ``axes`` stand at."""
+    rest = iter(axes)
+    return tuple(Index() if n == 1 else index_of(next(rest)) for n in shape)
+
+
+def without_ones(shape: Shape, index: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(i for n, i in zip(shape, index, strict=True) if n != 1)
+
+
+def strides(shape: Shape) -> tuple[int, ...]:
+    steps, step = [], 1
+    for n in reversed(shape):
+        steps.append(step)
+        step *= n
+    return tuple(reversed(steps))
+
+
+def linear(shape: Shape, index: Sequence[Index]) -> Index:
+    """Return the position of an element in row-major memory."""
+    total = Index()
+    for i, n, step in zip(index, shape, strides(shape), strict=True):
+        if n != 1:
+            total = add_index(total, scale_index(i, step))
+    return total
+
+
+class Evaluator:
+    """Turns nodes at an index into expressions.
+
+    Args:
+        buffer_of: the memory of a stored node.
+        stored: ids of the nodes in memory.
+        known: expressions for nodes at the index the loops stand at, for nests that compute
+            several roots: (node id, index) to expression.
+    """
+
+    def __init__(
+        self,
+        stored: set[int],
+        buffer_of: Callable[[Node], Buffer],
+        known: dict[tuple[int, Indices], Expr] | None = None,
+    ) -> None:
+        self.b = LoopVocabulary()
+        self.stored = stored
+        self.buffer_of = buffer_of
+        self.known: dict[tuple[int, Indices], Scalar] = dict(known or {})
+        self.reads: list[Read] = []
+
+    def value(self, node: Node, index: Sequence[Scalar]) -> Scalar:
+        """Return the element of ``node`` at ``index``."""
+        at = tuple(Index() if n == 1 else as_index(i)
+                   for i, n in zip(index, node.type.shape, strict=True))  # fmt: skip
+        key = (node.id, at)
+        if key not in self.known:
+            self.known[key] = self._find(node, at)
+        return self.known[key]
+
+    def _find(self, node: Node, at: Indices) -> Scalar:
+        if is_number(node):
+            assert node.data is not None
+            return Const(node.data.reshape(()).item(), node.type.dtype)
+        if is_leaf(node) or node.id in self.stored:
+            return self._load(node, node.type.shape, at)
+        return self.compute(node, at)
+
+    def compute(self, node: Node, at: Indices) -> Scalar:
+        """Return the element from the node's own rule, even if the node is stored."""
+        kernel = node.op.kernel
+        if isinstance(kernel, Elementwise):
+            if not node.inputs:
+                return kernel.rule(self.b, at, **node.params)
+            return kernel.rule(self.b, *[self.value(i, at) for i in node.inputs], **node.params)
+        if isinstance(kernel, View):
+            return self._view(node, at)
+        if isinstance(kernel, Pull):
+            return kernel.rule(self.b, at, *self.readers(node), types=_types(node), **node.params)
+        raise BackendError(f"native: {node.op.name} is computed by loops of its own; it was not.")
+
+    def readers(self, node: Node) -> list[Callable[[Sequence[Scalar]], Scalar]]:
+        """Return a function per input that reads it at any index."""
+        return [lambda index, i=i: self._checked(i, index) for i in node.inputs]
+
+    def _checked(self, node: Node, index: Sequence[Scalar]) -> Scalar:
+        """Read where an index from memory may point: outside, the value is NaN (or 0)."""
+        tests: list[Scalar] = []
+        for i, n in zip(index, node.type.shape, strict=True):
+            if loads(i):
+                at = as_index(i)
+                tests += [self.b.ge(at, Index()), self.b.lt(at, Index(constant=n))]
+        if not tests:
+            return self.value(node, index)
+        inside = tests[0]
+        for test in tests[1:]:
+            inside = self.b.logical_and(inside, test)
+        missing = float("nan") if node.type.dtype.is_float else 0
+        return self.b.guard(inside, lambda: self.value(node, index), missing)
+
+    def _view(self, node: Node, at: Indices) -> Scalar:
+        source = node.inputs[0]
+        if same_without_ones(source.type.shape, node.type.shape):
+            rest = iter(without_ones(node.type.shape, at))
+            return self.value(
+                source, [Index() if n == 1 else next(rest) for n in source.type.shape]
+            )
+        stored = base(node)
+        if is_number(stored):
+            return self.value(stored, [Index()] * len(stored.type.shape))
+        return self._load(stored, node.type.shape, at)
+
+    def _load(self, node: Node, shape: Shape, at: Indices) -> Load:
+        """Load from ``node``, seen under ``shape``."""
+        own = node.type.shape
+        inner = without_ones(shape, at)
+        leading = next((n for n in shape if n != 1), 1)
+        first = next((n for n in own if n != 1), 1)
+        self.reads.append(
+            Read(
+                node,
+                inner if same_without_ones(own, shape) else None,
+                inner[0] if inner and leading == first else None,
+            )
+        )
+        return Load(self.buffer_of(node), linear(shape, at))
+
+
+def loads(x: Scalar) -> bool:
+    """Whether finding ``x`` reads memory."""
+    seen: set[int] = set()
+    stack: list[Scalar] = [x]
+    while stack:
+        e = stack.pop()
+        if isinstance(e, Load):
+            return True
+        if id(e) in seen or isinstance(e, (Const, Acc)):
+            continue
+        seen.add(id(e))
+        if isinstance(e, Call):
+            stack.extend(e.args)
+        else:
+            stack.extend(part for part, _ in as_index(e).loaded)
+    return False
+
+
+def _types(node: Node) -> tuple[Any, ...]:
+    return tuple(i.type for i in node.inputs)
+
+
+def make(root: Node, evaluator: Evaluator) -> Recipe:
+    """Return the recipe of ``root``."""
+    kernel = root.op.kernel
+    axes = domain(root.type.shape)
+    at = identity(root.type.shape, axes)
+    if isinstance(kernel, Reduction):
+        recipe = _reduction(root, axes, at, evaluator)
+    elif isinstance(kernel, Contraction):
+        extents = kernel.over(_types(root), **root.params)
+        over = domain(extents, "k")
+        k = identity(extents, over)
+        left, right = kernel.term(
+            evaluator.b, at, k, *evaluator.readers(root), types=_types(root), **root.params
+        )
+        product = as_expr(evaluator.b.mul(left, right))
+        recipe = Recipe(root, axes, over, Accum(f"sum{root.id}", "add", product))
+    elif isinstance(kernel, Scatter):
+        recipe = Recipe(root, axes, expr=as_expr(evaluator.value(root.inputs[0], at)))
+    else:
+        recipe = Recipe(root, axes, expr=as_expr(evaluator.compute(root, at)))
+    if recipe.accum is not None and not recipe.over:
+        recipe.expr, recipe.accum = _of_one(recipe.accum), None
+    recipe.reads = list(evaluator.reads)
+    return recipe
+
+
+def _reduction(root: Node, axes: tuple[Axis, ...], at: Indices, evaluator: Evaluator) -> Recipe:
+    kernel, source = root.op.kernel, root.inputs[0]
+    assert isinstance(kernel, Reduction)
+    dims, shape = root.params["dim"], source.type.shape
+    over = domain(tuple(shape[d] for d in dims), "k")
+    inner = iter(identity(tuple(shape[d] for d in dims), over))
+    outer = iter(at if not root.params["keepdim"] else
+                 [i for d, i in enumerate(at) if d not in dims])  # fmt: skip
+    index = [next(inner) if d in dims else next(outer) for d in range(len(shape))]
+    value = as_expr(evaluator.value(source, index))
+    if kernel.combine == "add" and value.dtype is not root.type.dtype:
+        value = as_expr(evaluator.b.cast(value, root.type.dtype))
+    return Recipe(root, axes, over, Accum(f"{root.op.name}{root.id}", kernel.combine, value))
+
+
+def _of_one(accum: Accum) -> Expr:
+    """A reduction of a single element."""
+    return Const(0, accum.dtype) if accum.combine == "argmax" else accum.expr
+
+
+def result(recipe: Recipe) -> Expr:
+    """Return what the loops of ``recipe`` store."""
+    if recipe.accum is not None:
+        return Acc(recipe.accum.name, recipe.accum.dtype)
+    assert recipe.expr is not None
+    return recipe.expr

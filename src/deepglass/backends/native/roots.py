@@ -1,0 +1,139 @@
+"""Which values are stored, and which are computed where they are used.
+
+Everything that is not a root melts into the loops of its users. A value becomes a root when
+it is a result of the program, when it takes a reduction to find it, when its users want it in
+another order than it can be computed in, or when computing it again costs more than reading
+it back.
+"""
+
+from __future__ import annotations
+
+from ...graph.graph import CONSTANT, Graph, Node
+from ...graph.kinds import Contraction, Elementwise, Leaf, Pull, Reduction, Scatter, View
+
+ANCHORS = (Reduction, Contraction, Scatter)
+WORTH_STORING = 12  # cost above which a value with several users is stored
+WORTH_HOISTING = 2  # cost above which a value that is spread over many is stored
+COSTS = {
+    "exp": 8, "log": 8, "tanh": 10, "sigmoid": 10, "sqrt": 4, "rsqrt": 5, "div": 4,
+    "window_argmax": 12, "window_take": 6, "window_put": 4,
+}  # fmt: skip
+
+
+def is_leaf(node: Node) -> bool:
+    """Whether the value is given: an argument, state, or a constant."""
+    return isinstance(node.op.kernel, Leaf)
+
+
+def is_number(node: Node) -> bool:
+    """Whether the node is a constant of one element, which is written into the code."""
+    return node.op is CONSTANT and node.data is not None and node.data.size == 1
+
+
+def base(node: Node) -> Node:
+    """Return what a chain of views looks at."""
+    while isinstance(node.op.kernel, View):
+        node = node.inputs[0]
+    return node
+
+
+def same_without_ones(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
+    """Whether two shapes differ in axes of length 1 only, so that indices map one to one."""
+    return [n for n in a if n != 1] == [n for n in b if n != 1]
+
+
+def find_roots(graph: Graph) -> list[Node]:
+    """Return the nodes to store, inputs first."""
+    nodes = graph.nodes()
+    roots = {n.id for n in graph.results if not is_leaf(n)}
+    roots |= {n.id for n in nodes if isinstance(n.op.kernel, ANCHORS)}
+    users: dict[int, list[Node]] = {}
+    for node in nodes:
+        for i in set(node.inputs):
+            users.setdefault(i.id, []).append(node)
+    costs: dict[int, float] = {}
+    for node in nodes:
+        _store_inputs(node, costs, roots)
+        costs[node.id] = _cost(node, costs, roots)
+        if _worth_storing(node, users.get(node.id, []), costs, roots):
+            roots.add(node.id)
+            costs[node.id] = 0
+    return [n for n in nodes if n.id in roots]
+
+
+def _store_inputs(node: Node, costs: dict[int, float], roots: set[int]) -> None:
+    """Store inputs that ``node`` reads in an order of its own."""
+    if isinstance(node.op.kernel, View):
+        source = node.inputs[0]
+        if not same_without_ones(source.type.shape, node.type.shape):
+            _store(base(source), roots)
+    elif isinstance(node.op.kernel, Contraction):
+        for source in node.inputs:
+            _store(_moved(source), roots)
+    elif isinstance(node.op.kernel, Reduction):
+        source = node.inputs[0]
+        if 0 in node.params["dim"] and costs[source.id] > WORTH_STORING:
+            _store(source, roots)  # found by many threads, then summed by one
+    elif isinstance(node.op.kernel, Pull) and node.op.kernel.reuse is not None:
+        types = tuple(i.type for i in node.inputs)
+        if node.op.kernel.reuse(types, **node.params) > 1:
+            _store(_moved(node.inputs[0]), roots)
+
+
+def _moved(node: Node) -> Node:
+    """Return what a chain of views and single-input movements takes its elements from."""
+    while isinstance(node.op.kernel, (View, Pull)) and len(node.inputs) == 1:
+        if node.op.name == "window_argmax":
+            break
+        node = node.inputs[0]
+    return node
+
+
+def _store(node: Node, roots: set[int]) -> None:
+    if not is_leaf(node) and not isinstance(node.op.kernel, View):
+        roots.add(node.id)
+
+
+def _cost(node: Node, costs: dict[int, float], roots: set[int]) -> float:
+    """About how many simple operations one element takes, inlined producers included."""
+    if is_leaf(node) or node.id in roots:
+        return 0
+    own = COSTS.get(node.op.name, 1 if isinstance(node.op.kernel, Elementwise) else 0)
+    return own + sum(costs[i.id] for i in node.inputs)
+
+
+def _worth_storing(
+    node: Node, users: list[Node], costs: dict[int, float], roots: set[int]
+) -> bool:
+    if is_leaf(node) or node.id in roots or isinstance(node.op.kernel, View):
+        return False
+    if not _reads_memory(node):
+        return False  # made of counters and numbers: random masks are made again, not stored
+    spread = any(
+        u.op.name == "broadcast" and u.type.size >= 8 * node.type.size and not _per_row(node, u)
+        for u in users
+    )
+    if spread and costs[node.id] >= WORTH_HOISTING:
+        return True
+    return len(users) > 1 and costs[node.id] > WORTH_STORING
+
+
+def _per_row(node: Node, spread: Node) -> bool:
+    """Whether one value serves a whole row: it is found once, outside the row's loop."""
+    shape, wide = node.type.shape, spread.type.shape
+    return len(shape) == len(wide) and node.type.size > 1 and shape[-1] == 1 and wide[-1] >= 8
+
+
+def _reads_memory(node: Node) -> bool:
+    """Whether anything but single numbers is loaded to compute the value."""
+    seen: set[int] = set()
+    stack = [node]
+    while stack:
+        n = stack.pop()
+        if n.id in seen:
+            continue
+        seen.add(n.id)
+        if n.type.size > 1 and (is_leaf(n) or isinstance(n.op.kernel, ANCHORS)):
+            return True
+        stack.extend(n.inputs)
+    return node.type.size == 1

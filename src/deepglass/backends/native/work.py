@@ -1,0 +1,125 @@
+"""What a nest has to do per point of its axes, as the cost model sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from . import ir
+from .nodes import IndexNode, Node, NodeTable
+
+# issue slots of an operation beside an addition's 1
+_HEAVY = {"exp": 14, "log": 22, "tanh": 24, "sigmoid": 22, "sqrt": 10, "rsqrt": 16, "div": 6,
+          "floordiv": 6, "mod": 6}  # fmt: skip
+_FREE = frozenset({"const", "acc"})
+
+
+@dataclass(frozen=True)
+class Item:
+    """An instruction that is needed once per point of the axes it depends on.
+
+    Attributes:
+        axes: numbers of those axes.
+        weight: issue slots.
+        steps: for a load or store, how far its index moves along each axis.
+        scattered: axes along which loaded integers move the index.
+        element: bytes of an element in memory; 0 for arithmetic.
+        aligned: whether vectors of 64 bytes start at multiples of 64 bytes.
+    """
+
+    axes: frozenset[int]
+    weight: float
+    steps: tuple[tuple[int, int], ...] = ()
+    scattered: frozenset[int] = frozenset()
+    element: int = 0
+
+    def step(self, axis: int) -> int:
+        return next((c for a, c in self.steps if a == axis), 0)
+
+    def slots(self, vector: int, lanes: int) -> float:
+        """Load or store slots of one vector of points, or of one scalar."""
+        if vector in self.scattered:
+            return 1.5 * lanes
+        step = abs(self.step(vector))
+        if step == 0:
+            return 0.6 * self.weight
+        if step == 1:
+            return self.weight * (1.0 if self._aligned(vector) else 1.5)
+        return step + 1.0 if step <= 4 else 1.5 * lanes
+
+    def _aligned(self, vector: int) -> bool:
+        return all(c * self.element % 64 == 0 for a, c in self.steps if a != vector)
+
+
+@dataclass(frozen=True)
+class Work:
+    """The work of a nest.
+
+    Attributes:
+        body: per point of all axes.
+        ending: to evaluate the stores' expressions.
+        stores: the stores themselves.
+        multiplies: every accumulator adds a product, which takes no instruction of its own.
+        narrowest: bytes of the narrowest type that is computed with, 4 at least.
+    """
+
+    body: tuple[Item, ...]
+    ending: tuple[Item, ...]
+    stores: tuple[Item, ...]
+    multiplies: bool
+    narrowest: int
+
+
+def work_of(nest: ir.Nest, chunk: ir.Axis) -> Work:
+    """Count the work of a nest."""
+    axes = nest.axes + nest.over
+    table = NodeTable(axes if chunk in axes else (*axes, chunk), frozenset())
+    sums = [table.node(a.expr) for a in nest.accums]
+    ends = [table.node(s.expr) for s in nest.stores]
+    multiplies = bool(sums) and all(n.kind == "mul" and n.dtype.is_float for n in sums)
+    fused = frozenset(n.number for n in sums) if multiplies else frozenset()
+    stores = tuple(_store(table.index(s.index), s) for s in nest.stores)
+    return Work(
+        _items(sums, fused), _items(ends, frozenset()), stores, multiplies, _narrowest(nest, sums + ends)
+    )
+
+
+def _store(index: IndexNode, store: ir.Store) -> Item:
+    scattered = frozenset(a for n, _ in index.loaded for a in n.axes)
+    axes = scattered.union(a for a, _ in index.terms)
+    return Item(axes, 2.0 if store.add else 1.0, index.terms, scattered, store.buffer.dtype.bytes)
+
+
+def _reachable(roots: Iterable[Node]) -> list[Node]:
+    """Every node the roots need, once."""
+    found: dict[int, Node] = {}
+    stack = list(roots)
+    while stack:
+        node = stack.pop()
+        if node.number not in found:
+            found[node.number] = node
+            stack += node.args
+            if node.index:
+                stack += [n for n, _ in node.index.loaded]
+    return list(found.values())
+
+
+def _items(roots: list[Node], fused: frozenset[int]) -> tuple[Item, ...]:
+    items = []
+    for node in _reachable(roots):
+        axes = frozenset(node.axes)
+        if node.kind == "load" and node.index and node.buffer:
+            scattered = frozenset(a for n, _ in node.index.loaded for a in n.axes)
+            size = node.buffer.dtype.bytes
+            items.append(Item(axes, 1.0, node.index.terms, scattered, size))
+        elif node.kind not in _FREE and node.number not in fused and axes:
+            weight = float(_HEAVY.get(node.kind, 1)) if node.dtype.is_float else 0.5
+            items.append(Item(axes, weight))
+    return tuple(items)
+
+
+def _narrowest(nest: ir.Nest, roots: list[Node]) -> int:
+    sizes = [s.buffer.dtype.bytes for s in nest.stores]
+    sizes += [a.dtype.bytes for a in nest.accums]
+    sizes += [n.dtype.bytes for n in _reachable(roots) if n.dtype.is_float]
+    return max(4, min(sizes, default=4))
