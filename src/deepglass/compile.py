@@ -87,7 +87,8 @@ class Compiled:
         return self._lookup(args, kwargs)[0]
 
     def _lookup(self, args: Any, kwargs: Any) -> tuple[Program, list[np.ndarray]]:
-        leaves, structure = flatten((args, kwargs))
+        plain = not kwargs and all(isinstance(x, (np.ndarray, Tensor)) for x in args)
+        leaves, structure = (args, len(args)) if plain else flatten((args, kwargs))
         arrays, tokens = [], []
         for leaf in leaves:
             if isinstance(leaf, np.ndarray):
@@ -99,10 +100,14 @@ class Compiled:
             else:
                 tokens.append(token(leaf))
         key = (structure, tuple(tokens), grad_enabled(), self._surroundings_key(leaves))
-        candidates = self.programs.setdefault(key, [])
+        candidates = self.programs.get(key)
+        if candidates is None:
+            candidates = self.programs[key] = []
         for program in candidates:
             if program.fits():
                 return program, arrays
+        if plain:
+            structure = flatten((args, kwargs))[1]
         return self._record(leaves, structure, candidates), arrays
 
     def _surroundings_key(self, leaves: Sequence[Any]) -> Hashable:
@@ -118,7 +123,7 @@ class Compiled:
             self._seen_changes = CHANGES.count
         return (self._state_key, _keys(x for x in leaves if isinstance(x, Traceable)))
 
-    def _record(self, leaves: list[Any], structure: Hashable, known: list[Program]) -> Program:
+    def _record(self, leaves: Sequence[Any], structure: Hashable, known: list[Program]) -> Program:
         assert self._surroundings is not None
         around = dict(self._surroundings.traceables())
         around.update({f"argument{i}": x for i, x in enumerate(leaves) if isinstance(x, Traceable)})
@@ -190,7 +195,7 @@ class Program:
     def record(
         cls,
         function: Callable[..., Any],
-        leaves: list[Any],
+        leaves: Sequence[Any],
         structure: Any,
         names: tuple[dict[int, str], dict[int, str]],
         backend: str | None,

@@ -20,6 +20,7 @@ import numpy as np
 
 from .autodiff import numerical_gradient, value_and_grad
 from .compile import compile
+from .errors import ShapeError
 from .graph.kinds import Composite
 from .graph.op import REGISTRY, Op, Sample
 from .graph.tensor import Tensor, apply
@@ -388,13 +389,14 @@ def check_gradient(function: Callable[..., Any], *args: Any, second_order: bool 
     Args:
         function: computes a float tensor from its arguments, by ops.
         args: where to check: numbers, arrays, tensors, or nested lists, tuples and dicts of
-            them. Floats are converted to float64; whole numbers and booleans stay as they are.
+            them (which the function gets as such). Floats are converted to float64; whole
+            numbers and booleans stay as they are.
         second_order: check the gradient of the gradient too.
 
     Raises:
         AssertionError: gradient and slope differ by more than 1e-7 of the largest term.
 
-    >>> check_gradient(lambda x, y: (x * y).sigmoid(), [0.5, -1.0], 2.0, second_order=True)
+    >>> check_gradient(lambda x, y: (x * y).sigmoid(), np.ones(3), 0.5, second_order=True)
     >>> check_gradient(lambda x: x.detach() * x, 3.0)
     Traceback (most recent call last):
     AssertionError: <lambda>, gradient: the gradient is the slope by differences along a random \
@@ -441,8 +443,8 @@ def check_module(module: Module, *inputs: Any, backend: str = "reference") -> No
 
     In training and in evaluation mode: compiled, it computes what it computes eagerly and
     leaves the same buffers; the gradients of all parameters and inputs are slopes by
-    differences in float64. Its state dict loads into itself and changes what it computes;
-    wrong names and shapes are refused; ``repr`` names its class. The module is left as it
+    differences in float64. A state dict is read back as it was loaded, and wrong names and
+    shapes are refused and change nothing; ``repr`` names the class. The module is left as it
     was found.
 
     Args:
@@ -575,10 +577,23 @@ def _check_state_dict(name: str, module: Module, arrays: Arrays) -> None:
         assert_close(f"{name}, state_dict {key!r} after loading", value, changed[key])
     module.load_state_dict(saved)
     assert_close(f"{name}, output after its state was loaded back", output(), before)
-    for wrong in ({**saved, "no such name": np.zeros(1)}, dict(list(saved.items())[1:])):
-        if wrong.keys() != saved.keys():
-            try:
-                module.load_state_dict(wrong)
-            except KeyError:
-                continue
-            raise AssertionError(f"{name}: load_state_dict refuses the names {list(wrong)}.")
+    _check_refusals(name, module, saved)
+
+
+def _check_refusals(name: str, module: Module, saved: dict[str, np.ndarray]) -> None:
+    """Unknown names, missing names and other shapes are refused, and change nothing."""
+    other = {k: v + np.ones((), v.dtype) for k, v in saved.items()}
+    attempts: list[tuple[type[Exception], dict[str, np.ndarray]]] = [
+        (KeyError, {**other, "no such name": np.zeros(1)})
+    ]
+    for key in list(saved)[-1:]:
+        attempts.append((KeyError, {k: v for k, v in other.items() if k != key}))
+        attempts.append((ShapeError, {**other, key: np.zeros((*saved[key].shape, 2))}))
+    for error, attempt in attempts:
+        try:
+            module.load_state_dict(attempt)
+        except error:
+            for key, value in module.state_dict().items():
+                assert_close(f"{name}, {key} after a refused state dict", value, saved[key])
+        else:
+            raise AssertionError(f"{name}: load_state_dict raises {error.__name__}; got nothing.")

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DTypeError, GradientError, TraceError
+from ..errors import DomainError, DTypeError, GradientError, TraceError
 from .graph import ALIAS, CONSTANT, Node
 from .methods import TensorMethods
 from .op import Op
@@ -77,6 +77,8 @@ class Tensor(TensorMethods):
     """
 
     __slots__ = ("__weakref__", "_grad", "_node", "_storage", "is_slice", "name")
+
+    __array_priority__ = 1000  # array * tensor is a tensor: NumPy leaves the work to us
 
     def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = False) -> None:
         self._grad: Any = None
@@ -371,11 +373,24 @@ def to_array(data: Any, dtype: Any = None) -> np.ndarray:
     """Return a fresh contiguous array of a type deepglass has."""
     array = np.array(data, order="C")
     if dtype is not None:
-        return array.astype(dtype_of(dtype).numpy)
+        wanted = dtype_of(dtype)
+        if not isinstance(data, np.ndarray) and array.dtype.kind in "iu" and wanted.is_integer:
+            _check_range(array, wanted)
+        return array.astype(wanted.numpy)
     if not isinstance(data, (np.ndarray, np.generic)) and array.dtype == np.float64:
         array = array.astype(np.float32)
     dtype_of(array.dtype)
     return array
+
+
+def _check_range(array: np.ndarray, dtype: DType) -> None:
+    limits = np.iinfo(dtype.numpy)
+    for number in (array.min(initial=0).item(), array.max(initial=0).item()):
+        if not limits.min <= number <= limits.max:
+            raise DomainError(
+                f"dtype: {dtype} holds {limits.min} to {limits.max}; got {number}. Convert the "
+                "tensor beside it first, for instance with .to(dg.int64)."
+            )
 
 
 def _concrete(array: np.ndarray) -> Node:

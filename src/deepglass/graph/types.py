@@ -12,9 +12,9 @@ from ..errors import DTypeError
 Shape = tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DType:
-    """An element type.
+    """An element type; there is one object per type.
 
     Two types promote to the one with the higher ``rank``; a Python number takes the
     type of the tensor beside it, unless that would lose its kind (see `promote`).
@@ -59,6 +59,9 @@ DTYPES: dict[str, DType] = {
 }
 
 
+_BY_NUMPY: dict[object, DType] = {d.numpy: d for d in DTYPES.values()}
+
+
 def dtype_of(spec: object) -> DType:
     """Return the `DType` that ``spec`` names: a `DType`, a NumPy type, or a name.
 
@@ -67,6 +70,8 @@ def dtype_of(spec: object) -> DType:
     """
     if isinstance(spec, DType):
         return spec
+    if isinstance(spec, np.dtype) and spec in _BY_NUMPY:
+        return _BY_NUMPY[spec]
     try:
         name = np.dtype(spec).name  # type: ignore[call-overload]
     except TypeError:

@@ -268,14 +268,6 @@ def moments(x: Tensor, dims: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     return center, mean(within, 0, keepdim=True) + mean(between * between, 0, keepdim=True)
 
 
-def _total(x: Tensor, dims: tuple[int, ...]) -> Tensor:
-    """The sum over ``dims``, one image at a time where there is a batch of images."""
-    inner = tuple(d for d in dims if d != 0)
-    if 0 in dims and inner:
-        x, dims = sum(x, inner, keepdim=True), (0,)
-    return sum(x, dims, keepdim=True)
-
-
 def _standardize(x: Tensor, dims: tuple[int, ...], eps: float) -> Tensor:
     center, variance = moments(x, dims)
     return (x - center) * rsqrt(variance + eps)
@@ -289,8 +281,8 @@ def _standardize_gradient(
     center, variance = moments(x, dims)
     scale = rsqrt(variance + eps)
     normal = (x - center) * scale
-    along = _total(g * normal, dims) / count
-    return scale * (g - _total(g, dims) / count - normal * along)
+    along = sum(g * normal, dims, keepdim=True) / count
+    return scale * (g - sum(g, dims, keepdim=True) / count - normal * along)
 
 
 def _standardize_reference(x: np.ndarray, dims: tuple[int, ...], eps: float) -> np.ndarray:

@@ -89,7 +89,7 @@ def _transposed(x: Tensor) -> Tensor:
 
 
 def _power(x: Tensor, n: Any) -> Tensor:
-    """Whole powers by multiplication; other powers of positive numbers by exp and log."""
+    """Small whole powers by multiplication, and the square root."""
     if isinstance(n, int) and 0 <= n <= 4:
         result = x if n else m.broadcast_to(Tensor(1, x.dtype), x.shape)
         for _ in range(n - 1):

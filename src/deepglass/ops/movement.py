@@ -77,7 +77,9 @@ def reshape(x: Any, *shape: Any) -> Tensor:
     wanted = shape_of(shape)
     if wanted.count(-1) == 1:
         rest = -prod(wanted)
-        wanted = tuple((x.numel() // rest if rest else 0) if n == -1 else n for n in wanted)
+        if not rest:
+            raise ShapeError(f"reshape: -1 stands for a length beside no empty axis; got {wanted}.")
+        wanted = tuple(x.numel() // rest if n == -1 else n for n in wanted)
     if any(n < 0 for n in wanted):
         raise ShapeError(f"reshape: lengths are positive, one may be -1; got {shape_of(shape)}.")
     return x if wanted == x.shape else apply(RESHAPE, x, shape=wanted)

@@ -4,8 +4,9 @@ from ..graph.graph import Graph
 from .cse import merge_common
 from .expand import expand
 from .simplify import simplify
+from .split import split_sums
 
-PASSES = (expand, simplify, merge_common)
+PASSES = (expand, split_sums, simplify, merge_common)
 
 
 def optimize(graph: Graph) -> Graph:

@@ -75,9 +75,13 @@ class Grouping:
         self._before: dict[int, set[int]] = {}  # all groups a group depends on
 
     def add(self, recipe: Recipe) -> None:
-        """Put ``recipe`` into a group it may join, the latest such, or one of its own."""
+        """Put ``recipe`` into a group it may join, or one of its own.
+
+        A sum joins the earliest pass over the same elements, anything else the latest group
+        whose results it uses.
+        """
         needed = {self.of[r.source.id].number for r in recipe.reads if r.source.id in self.of}
-        for group in reversed(self.groups):
+        for group in self.groups if recipe.accum is not None else reversed(self.groups):
             if self._may_join(recipe, group, needed):
                 group.members.append(recipe)
                 break
@@ -152,11 +156,12 @@ def assign_levels(grouping: Grouping, updated: dict[int, Node]) -> None:
         if group.axes and not group.scatters:
             choices.append(group.axes[0])
         levels = {rows: _level(group, rows, grouping, updated) for rows in choices}
-        lowest = min(levels.values())
-        best = [rows for rows in choices if levels[rows] == lowest]
-        group.level, group.rows = lowest, best[0]
-        if len(best) == 2 and (group.work >= WORTH_THREADS or (lowest, best[1]) in used):
-            group.rows = best[1]
+        group.rows = choices[-1]
+        if group.rows is not None and group.work < WORTH_THREADS:
+            alone, shared = levels[None], levels[group.rows]
+            if alone < shared or (alone == shared and (shared, group.rows) not in used):
+                group.rows = None
+        group.level = levels[group.rows]
         if group.rows is not None:
             used.add((group.level, group.rows))
 

@@ -8,11 +8,14 @@ it back.
 
 from __future__ import annotations
 
+from math import prod
+
 from ...graph.graph import CONSTANT, Graph, Node
 from ...graph.kinds import Contraction, Elementwise, Leaf, Pull, Reduction, Scatter, View
 
 ANCHORS = (Reduction, Contraction, Scatter)
 WORTH_STORING = 12  # cost above which a value with several users is stored
+WORTH_SHARING = 8  # cost above which a value summed over the batch is stored
 WORTH_HOISTING = 2  # cost above which a value that is spread over many is stored
 COSTS = {
     "exp": 8, "log": 8, "tanh": 10, "sigmoid": 10, "sqrt": 4, "rsqrt": 5, "div": 4,
@@ -51,6 +54,11 @@ def find_roots(graph: Graph) -> list[Node]:
     for node in nodes:
         for i in set(node.inputs):
             users.setdefault(i.id, []).append(node)
+    for node in nodes:
+        if isinstance(node.op.kernel, ANCHORS):
+            last = _end_of_chain(node, users)
+            if last is not node:
+                roots.add(last.id)
     costs: dict[int, float] = {}
     for node in nodes:
         _store_inputs(node, costs, roots)
@@ -59,6 +67,18 @@ def find_roots(graph: Graph) -> list[Node]:
             roots.add(node.id)
             costs[node.id] = 0
     return [n for n in nodes if n.id in roots]
+
+
+def _end_of_chain(node: Node, users: dict[int, list[Node]]) -> Node:
+    """Follow ``node`` through elementwise steps that nobody else sees: the bias, the
+    activation. The end of the chain is what is worth keeping in memory."""
+    while True:
+        following = users.get(node.id, [])
+        if len(following) != 1 or not isinstance(following[0].op.kernel, Elementwise):
+            return node
+        if users.get(following[0].id) is None:
+            return node
+        node = following[0]
 
 
 def _store_inputs(node: Node, costs: dict[int, float], roots: set[int]) -> None:
@@ -72,7 +92,7 @@ def _store_inputs(node: Node, costs: dict[int, float], roots: set[int]) -> None:
             _store(_moved(source), roots)
     elif isinstance(node.op.kernel, Reduction):
         source = node.inputs[0]
-        if 0 in node.params["dim"] and costs[source.id] > WORTH_STORING:
+        if 0 in node.params["dim"] and costs[source.id] >= WORTH_SHARING:
             _store(source, roots)  # found by many threads, then summed by one
     elif isinstance(node.op.kernel, Pull) and node.op.kernel.reuse is not None:
         types = tuple(i.type for i in node.inputs)
@@ -115,13 +135,18 @@ def _worth_storing(
     )
     if spread and costs[node.id] >= WORTH_HOISTING:
         return True
-    return len(users) > 1 and costs[node.id] > WORTH_STORING
+    return len(users) > 1 and costs[node.id] > WORTH_STORING and node.op.name != "broadcast"
 
 
 def _per_row(node: Node, spread: Node) -> bool:
-    """Whether one value serves a whole row: it is found once, outside the row's loop."""
+    """Whether one value serves one row only: it is found once, outside the row's loop."""
     shape, wide = node.type.shape, spread.type.shape
-    return len(shape) == len(wide) and node.type.size > 1 and shape[-1] == 1 and wide[-1] >= 8
+    if len(shape) != len(wide) or node.type.size == 1:
+        return False
+    tail = len(shape)
+    while tail and shape[tail - 1] == 1:
+        tail -= 1
+    return shape[:tail] == wide[:tail] and prod(wide[tail:]) >= 8
 
 
 def _reads_memory(node: Node) -> bool:

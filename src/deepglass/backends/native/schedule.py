@@ -27,6 +27,7 @@ _LATENCY = 4.0  # cycles from one addition to the next that needs its result
 _TEMPORARIES = 4  # registers an expression needs besides its operands
 _SPARE = 2  # registers left to the instruction scheduler
 _BODY = 96  # additions in the body of an innermost loop, at most, when it is unrolled
+_REST = 0.03  # what another copy of the code for the rest of an axis may cost
 _CACHE = 512 * 1024  # bytes: a larger operand is read once, by the outer loops
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -155,12 +156,15 @@ def _blocks(shape: _Shape, vector: int, lanes: int) -> Array:
         if vector >= 0:
             row[vector] = min(_map_vectors(shape.work), steps[vector])
         return np.array([row])
-    most = shape.cpu.registers - 1
-    rows: list[tuple[int, ...]] = [()]
+    most = (shape.cpu.registers - 1) // len(shape.combines)
+    rows, sizes = np.ones((1, 0), np.int64), np.ones(1, np.int64)
     for axis, extent in enumerate(steps):
-        widths = _widths(shape, axis, vector, extent)
-        rows = [(*r, n) for r in rows for n in widths if prod(r) * n * len(shape.combines) <= most]
-    return np.array(rows).reshape(len(rows), len(steps))
+        widths = np.array(_widths(shape, axis, vector, extent))
+        products = np.multiply.outer(sizes, widths)
+        old, new = np.nonzero(products <= most)
+        rows = np.column_stack([rows[old], widths[new]])
+        sizes = products[old, new]
+    return rows
 
 
 def _widths(shape: _Shape, axis: int, vector: int, extent: int) -> list[int]:
@@ -193,14 +197,21 @@ def _cycles(shape: _Shape, vector: int, lanes: int, blocks: Array) -> Array:
     """Estimated cycles of the whole nest, for each row of ``blocks``."""
     extents = np.array([_steps(shape, a, vector, lanes) for a in range(len(shape.extents))])
     full, rest = np.divmod(extents, blocks)
-    times = full + np.where(rest > 0, rest / blocks + 0.08, 0.0)
+    times = full + rest / blocks
     size = _size(shape, lanes)
     end = _end_cycles(shape, vector, lanes, blocks, size)
     total = times[:, : shape.split].prod(axis=1) * end
     if shape.combines:
         total = total + times.prod(axis=1) * _step_cycles(shape, vector, lanes, blocks, size)
     late = (blocks > 1) @ (0.01 * np.arange(blocks.shape[1])[::-1])  # near axes are near in memory
-    return total * (1.0 + late)
+    return total * (1.0 + late) * (1.0 + _REST * (_copies(shape, vector, lanes, blocks) - 1))
+
+
+def _copies(shape: _Shape, vector: int, lanes: int, blocks: Array) -> Array:
+    """How often the code of a block is emitted: full blocks and rests of every axis."""
+    width = np.where(np.arange(blocks.shape[1]) == vector, lanes, 1)
+    full, rest = np.divmod(np.array(shape.extents), blocks * width)
+    return ((full > 0).astype(int) + (rest > 0)).prod(axis=1)
 
 
 def _size(shape: _Shape, lanes: int) -> float:

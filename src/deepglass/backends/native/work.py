@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ...graph.types import bool_
 from . import ir
 from .nodes import IndexNode, Node, NodeTable
 
@@ -39,13 +40,13 @@ class Item:
     def slots(self, vector: int, lanes: int) -> float:
         """Load or store slots of one vector of points, or of one scalar."""
         if vector in self.scattered:
-            return 1.5 * lanes
+            return 3.0 * lanes
         step = abs(self.step(vector))
         if step == 0:
-            return 0.6 * self.weight
+            return 0.9 * self.weight
         if step == 1:
             return self.weight * (1.0 if self._aligned(vector) else 1.5)
-        return step + 1.0 if step <= 4 else 1.5 * lanes
+        return step + 1.0 if step <= 4 else 3.0 * lanes
 
     def _aligned(self, vector: int) -> bool:
         return all(c * self.element % 64 == 0 for a, c in self.steps if a != vector)
@@ -113,9 +114,15 @@ def _items(roots: list[Node], fused: frozenset[int]) -> tuple[Item, ...]:
             size = node.buffer.dtype.bytes
             items.append(Item(axes, 1.0, node.index.terms, scattered, size))
         elif node.kind not in _FREE and node.number not in fused and axes:
-            weight = float(_HEAVY.get(node.kind, 1)) if node.dtype.is_float else 0.5
-            items.append(Item(axes, weight))
+            items.append(Item(axes, _weight(node)))
     return tuple(items)
+
+
+def _weight(node: Node) -> float:
+    """Positions and conditions are mostly constants, or hoisted out of the inner loops."""
+    if node.dtype.is_float:
+        return float(_HEAVY.get(node.kind, 1))
+    return 0.1 if node.kind == "iota" or (node.dtype is bool_ and node.kind != "and") else 0.5
 
 
 def _narrowest(nest: ir.Nest, roots: list[Node]) -> int:

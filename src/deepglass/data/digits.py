@@ -1,0 +1,36 @@
+"""The handwritten digits that scikit-learn carries."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import DataError
+from .dataset import TensorDataset
+
+
+def load_digits() -> TensorDataset:
+    """Return 1,797 handwritten digits with their labels.
+
+    Bitmaps of 32 x 32 pixels, written by 13 people, were divided into blocks of 4 x 4; a
+    pixel here is the share of its block that is ink.
+
+    Shapes:
+        images: (1797, 1, 8, 8), float32, from 0 (paper) to 1 (ink)
+        labels: (1797,), int64, from 0 to 9
+
+    Raises:
+        DataError: scikit-learn is not installed.
+
+    Source: Alpaydin and Kaynak (1998), "Optical Recognition of Handwritten Digits", the
+    test part, as distributed with scikit-learn.
+    """
+    try:
+        from sklearn import datasets
+    except ImportError as error:
+        raise DataError(
+            "load_digits: the images come with scikit-learn, which is not installed here. Run "
+            '`pip install "deepglass[cli]"`.'
+        ) from error
+    pixels, labels = datasets.load_digits(return_X_y=True)
+    images = (pixels / 16).astype(np.float32).reshape(-1, 1, 8, 8)
+    return TensorDataset(images, labels.astype(np.int64))

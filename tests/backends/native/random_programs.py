@@ -1,0 +1,207 @@
+"""Random programs: chains of ops over a few tensors and pieces of state.
+
+What one finds wrong is rarely a single op; it is what fusing, ordering and overwriting do
+to several. Shapes are small and of distinct lengths, values stay moderate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import deepglass as dg
+from deepglass.graph.tensor import Buffer, Tensor
+from deepglass.nn import functional
+from deepglass.ops.movement import getitem
+
+SHAPES = ((5,), (3, 5), (7, 3), (20, 5), (2, 3, 5), (2, 3, 6, 8), (17, 40), (64, 9))
+
+
+class RandomProgram:
+    """A function of two arrays and some state, drawn from ``seed``.
+
+    Attributes:
+        used: names of the choices that were made, for coverage.
+    """
+
+    def __init__(self, seed: int, length: int = 14) -> None:
+        self.seed = seed
+        self.length = length
+        rng = np.random.default_rng(seed)
+        self.arguments = [self._values(rng, SHAPES[rng.integers(len(SHAPES))]) for _ in range(2)]
+        shapes = [a.shape for a in self.arguments] + [SHAPES[rng.integers(len(SHAPES))]]
+        self.initial = [self._values(rng, s) for s in shapes]
+        self.used: list[str] = []
+
+    @staticmethod
+    def _values(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        return rng.uniform(-1.5, 1.5, shape).astype(np.float32)
+
+    def run(self, backend: str, dtype: str, calls: int = 2) -> list[np.ndarray]:
+        """Return all results and all state after ``calls`` calls on ``backend``."""
+        state = [Buffer(s.astype(dtype)) for s in self.initial]
+
+        def function(*arguments: Tensor) -> list[Tensor]:
+            return self._body(list(arguments), state)
+
+        compiled = dg.compile(function, backend=backend)
+        results: list[np.ndarray] = []
+        for _ in range(calls):
+            outputs = compiled(*[a.astype(dtype) for a in self.arguments])
+            results += [np.array(o.numpy()) for o in outputs]
+        return results + [np.array(s.numpy()) for s in state]
+
+    def _body(self, pool: list[Tensor], state: list[Buffer]) -> list[Tensor]:
+        rng = np.random.default_rng(self.seed + 1)
+        self.used = []
+        pool = pool + list(state)
+        start = [s * 1.0 for s in state]
+        for _ in range(self.length):
+            name = CHOICES[rng.integers(len(CHOICES))]
+            made = getattr(self, name)(rng, pool)
+            if made is not None:
+                self.used.append(name)
+                pool.append(made)
+            if rng.random() < 0.25:
+                self._rebind(rng, pool, state)
+        loss = sum((x * x).mean() for x in pool[-3:])
+        assert isinstance(loss, Tensor)
+        gradient = self._gradient(rng, start[0])
+        picked = [pool[rng.integers(len(pool))] for _ in range(2)]
+        return [loss, gradient, *[p * 1.0 for p in picked]]
+
+    def _gradient(self, rng: np.random.Generator, x: Tensor) -> Tensor:
+        seed = int(rng.integers(2**31))
+
+        def value(x: Tensor) -> Tensor:
+            inner = np.random.default_rng(seed)
+            pool = [x]
+            for _ in range(4):
+                made = getattr(self, SMOOTH[inner.integers(len(SMOOTH))])(inner, pool)
+                pool += [] if made is None else [made]
+            return (pool[-1] * pool[-1]).sum()
+
+        gradient: Tensor = dg.grad(value)(x)
+        return gradient
+
+    def _rebind(self, rng: np.random.Generator, pool: list[Tensor], state: list[Buffer]) -> None:
+        target = state[rng.integers(len(state))]
+        fitting = [x for x in pool if x.shape == target.shape]
+        value = fitting[rng.integers(len(fitting))]
+        self.used.append("rebind")
+        target.rebind((dg.tanh(value) * 0.5 + value * 0.25).node)
+
+    # One method per choice; None where no tensor of the pool fits ------------------------
+
+    def _pick(self, rng: np.random.Generator, pool: list[Tensor]) -> Tensor:
+        return pool[rng.integers(len(pool))]
+
+    def unary(self, rng: np.random.Generator, pool: list[Tensor]) -> Tensor:
+        x = self._pick(rng, pool)
+        functions: list[Callable[[Tensor], Tensor]] = [
+            dg.tanh, dg.sigmoid, dg.relu, dg.neg, lambda v: dg.exp(dg.tanh(v)),
+            lambda v: dg.sqrt(v * v + 0.5), lambda v: dg.log(v * v + 0.5),
+        ]  # fmt: skip
+        return functions[rng.integers(len(functions))](x)
+
+    def binary(self, rng: np.random.Generator, pool: list[Tensor]) -> Tensor | None:
+        x = self._pick(rng, pool)
+        fitting = [y for y in pool if y.shape == x.shape or y.shape == x.shape[-1:]]
+        y = self._pick(rng, fitting)
+        functions: list[Callable[..., Tensor]] = [
+            dg.add, dg.sub, dg.mul, dg.maximum, lambda a, b: a / (b * b + 1.0),
+            lambda a, b: dg.where(dg.gt(a, b), a, b * 0.5),
+        ]  # fmt: skip
+        return functions[rng.integers(len(functions))](x, y)
+
+    def reduce(self, rng: np.random.Generator, pool: list[Tensor]) -> Tensor | None:
+        x = self._pick(rng, [t for t in pool if t.ndim] or pool)
+        if not x.ndim:
+            return None
+        count = int(rng.integers(1, x.ndim + 1))
+        dims = tuple(int(d) for d in rng.permutation(x.ndim)[:count])
+        function = [dg.sum, dg.mean, dg.amax][rng.integers(3)]
+        reduced = function(x, dims, True)
+        return x - reduced if rng.random() < 0.7 else reduced.reshape(-1)
+
+    def product(self, rng: np.random.Generator, pool: list[Tensor]) -> Tensor | None:
+        for x in (pool[k] for k in rng.permutation(len(pool))):
+            for y in (pool[k] for k in rng.permutation(len(pool))):
+                if x.ndim == y.ndim == 2 and x.shape[1] in y.shape:
+                    w = y if y.shape[0] == x.shape[1] else y.T
+                    return (x @ w) * (1.0 / x.shape[1])
+        return None
+
+    def move(self, rng: np.random.Generator, pool: list[Tensor]) -> Tensor | None:
+        x = self._pick(rng, pool)
+        if not x.ndim:
+            return None
+        choice = rng.integers(5)
+        if choice == 0:
+            return x.permute(*rng.permutation(x.ndim))
+        if choice == 1:
+            return x.reshape(-1)
+        if choice == 2:
+            step = int(rng.integers(1, 3))
+            return getitem(x, (slice(int(rng.integers(2)), None, step),)) * 1.0
+        if choice == 3:
+            return dg.pad(x, (int(rng.integers(3)), int(rng.integers(3))))
+        return dg.cat([x, x * 0.5], int(rng.integers(x.ndim)))
+
+    def index(self, rng: np.random.Generator, pool: list[Tensor]) -> Tensor | None:
+        x = self._pick(rng, pool)
+        if not x.ndim or 0 in x.shape:
+            return None
+        dim = int(rng.integers(x.ndim))
+        index = rng.integers(0, x.shape[dim], x.shape)
+        if rng.random() < 0.5:
+            return dg.gather(x, dim, index)
+        return dg.scatter_add(x, dim, index, dg.tanh(x))
+
+    def normalize(self, rng: np.random.Generator, pool: list[Tensor]) -> Tensor | None:
+        x = self._pick(rng, pool)
+        if not x.ndim or x.shape[-1] < 2:
+            return None
+        if rng.random() < 0.5:
+            return dg.softmax(x)
+        return functional.layer_norm(x, x.shape[-1], eps=0.1)
+
+    def image(self, rng: np.random.Generator, pool: list[Tensor]) -> Tensor | None:
+        fitting = [x for x in pool if x.ndim == 4 and min(x.shape) > 1]
+        if not fitting:
+            return None
+        x = self._pick(rng, fitting)
+        if rng.random() < 0.5:
+            return dg.max_pool2d(x, 2, int(rng.integers(1, 3)))
+        weight = dg.tensor(self._values(rng, (3, x.shape[1], 2, 2)), x.dtype)
+        return dg.conv2d(x, weight, padding=int(rng.integers(2))) * 0.3
+
+    def noise(self, rng: np.random.Generator, pool: list[Tensor]) -> Tensor:
+        x = self._pick(rng, pool)
+        generator = dg.Generator(int(rng.integers(1000)))
+        return functional.dropout(x, 0.3, generator=generator)
+
+
+CHOICES = (
+    "unary", "binary", "binary", "reduce", "product", "move", "index", "normalize", "image",
+    "noise",
+)  # fmt: skip
+SMOOTH = ("unary", "binary", "reduce", "product", "move", "normalize", "index", "image")
+
+
+def disagreement(program: RandomProgram, dtype: str) -> float:
+    """Return the largest difference between native and reference, relative to the largest
+    value of each array; inf where NaN or infinity differ."""
+    worst = 0.0
+    pairs: Any = zip(program.run("native", dtype), program.run("reference", dtype), strict=True)
+    for native, reference in pairs:
+        same_oddities = np.array_equal(np.isfinite(native), np.isfinite(reference))
+        if native.shape != reference.shape or not same_oddities:
+            return float("inf")
+        finite = np.isfinite(reference)
+        if finite.any():
+            scale = max(float(np.abs(reference[finite]).max()), 1e-3)
+            worst = max(worst, float(np.abs(native - reference)[finite].max()) / scale)
+    return worst
