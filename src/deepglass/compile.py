@@ -9,18 +9,23 @@ program that take effect when the call returns.
 from __future__ import annotations
 
 import functools
+import threading
+import types
 import warnings
+import weakref
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
 
 from . import backends
-from .discovery import Surroundings, names_of, token
+from .discovery import Watch, argument_token, names_of
 from .errors import TraceError
 from .graph.graph import CONSTANT, INPUT, Graph, Node
 from .graph.kinds import Leaf
-from .graph.tensor import DROPPED, Buffer, Clock, Parameter, Tensor, read, to_array
+from .graph.tensor import (
+    DROPPED, Buffer, Clock, Parameter, Storage, Tensor, read, to_array,
+)  # fmt: skip
 from .graph.trace import CHANGES, Trace, Traceable, active_trace, grad_enabled
 from .graph.tree import flatten, unflatten
 from .graph.types import TensorType, dtype_of
@@ -71,10 +76,9 @@ class Compiled:
         self.backend = backend
         self.keep_grads = keep_grads
         self.programs: dict[Hashable, list[Program]] = {}
-        self._surroundings: Surroundings | None = None
-        self._shape: tuple[Hashable, ...] = ()
-        self._state_key: Hashable = None
-        self._seen_changes = -1
+        self._attribute = self._name()
+        self._watch = Watch(function)
+        self._watches: dict[int, Watch] = {}  # of layers among the arguments, by id
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if active_trace() is not None:
@@ -82,13 +86,28 @@ class Compiled:
         program, arrays = self._lookup(args, kwargs)
         return program(arrays)
 
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._attribute = name
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """Return the method of ``instance``, which has programs of its own."""
+        if instance is None:
+            return self
+        method = types.MethodType(self.function, instance)
+        bound = Compiled(method, self.backend, self.keep_grads)
+        vars(instance)[self._attribute] = bound  # found before this one from now on
+        return bound
+
+    def _name(self) -> str:
+        inner = getattr(self.function, "func", self.function)
+        return getattr(inner, "__name__", type(inner).__name__)
+
     def program(self, *args: Any, **kwargs: Any) -> Program:
         """Return the program that a call with these arguments runs, without running it."""
         return self._lookup(args, kwargs)[0]
 
     def _lookup(self, args: Any, kwargs: Any) -> tuple[Program, list[np.ndarray]]:
-        plain = not kwargs and all(isinstance(x, (np.ndarray, Tensor)) for x in args)
-        leaves, structure = (args, len(args)) if plain else flatten((args, kwargs))
+        leaves, structure = flatten((args, kwargs))
         arrays, tokens = [], []
         for leaf in leaves:
             if isinstance(leaf, np.ndarray):
@@ -98,35 +117,24 @@ class Compiled:
                 tokens.append((leaf.shape, leaf.dtype, leaf.requires_grad))
                 arrays.append(leaf.numpy())
             else:
-                tokens.append(token(leaf))
-        key = (structure, tuple(tokens), grad_enabled(), self._surroundings_key(leaves))
-        candidates = self.programs.get(key)
-        if candidates is None:
-            candidates = self.programs[key] = []
+                tokens.append(argument_token(leaf))
+        layers = [x for x in leaves if isinstance(x, Traceable)]
+        seen = tuple([self._watch.key(), *[self._watched(x).key() for x in layers]])
+        key = (structure, tuple(tokens), grad_enabled(), seen)
+        candidates = self.programs.setdefault(key, [])
         for program in candidates:
             if program.fits():
                 return program, arrays
-        if plain:
-            structure = flatten((args, kwargs))[1]
         return self._record(leaves, structure, candidates), arrays
 
-    def _surroundings_key(self, leaves: Sequence[Any]) -> Hashable:
-        """What the function can see, numbers by value; layers and optimizers are asked only
-        when something changed since they were last asked."""
-        around = self._surroundings
-        tokens = around.tokens() if around is not None else ()
-        if around is None or tokens != self._shape or CHANGES.count != self._seen_changes:
-            if around is None or tokens != self._shape:
-                around = self._surroundings = Surroundings(self.function)
-                self._shape = tokens = around.tokens()
-            self._state_key = (tokens, _keys(around.traceables().values()))
-            self._seen_changes = CHANGES.count
-        return (self._state_key, _keys(x for x in leaves if isinstance(x, Traceable)))
+    def _watched(self, layer: Traceable) -> Watch:
+        return self._watches.setdefault(id(layer), Watch(layer))
 
     def _record(self, leaves: Sequence[Any], structure: Hashable, known: list[Program]) -> Program:
-        assert self._surroundings is not None
-        around = dict(self._surroundings.traceables())
-        around.update({f"argument{i}": x for i, x in enumerate(leaves) if isinstance(x, Traceable)})
+        around = dict(self._watch.traceables())
+        for i, leaf in enumerate(leaves):
+            if isinstance(leaf, Traceable) and all(leaf is not x for x in around.values()):
+                around[f"argument{i}"] = leaf
         program = Program.record(
             self.function, leaves, structure, names_of(around), self.backend, self.keep_grads
         )
@@ -134,23 +142,13 @@ class Compiled:
         count = sum(map(len, self.programs.values()))
         if count == MANY_PROGRAMS + 1:
             warnings.warn(
-                f"compile: {self.__name__} was recorded {count} times, for as many kinds of "
+                f"compile: {self._name()} was recorded {count} times, for as many kinds of "
                 "arguments. Pass what changes as tensors, not as Python numbers, and use few "
                 "different shapes.",
                 RuntimeWarning,
                 stacklevel=4,
             )
         return program
-
-
-def _keys(things: Any) -> tuple[Hashable, ...]:
-    return tuple(
-        (
-            thing.trace_key(),
-            tuple((id(t), t.type, t.requires_grad) for _, t in thing.named_state()),
-        )
-        for thing in things
-    )
 
 
 class Program:
@@ -178,7 +176,9 @@ class Program:
         self._structure, self._template = result
         self._kept = kept
         self._entry = list(trace.entry_gradients)
-        self._exit = [(t, None if g is None else DROPPED) for t, g in trace.gradients]
+        dropped = [(t, None if g is None else DROPPED) for t, g in trace.gradients]
+        self._exit = [(t, g) for t, g in dropped if all(t is not k for k in kept)]
+        self._lock = threading.Lock()
         self._checks = _checks(graph)
         self._dtypes = [n.type.dtype.numpy for n in graph.inputs]
         self._clock = Clock()
@@ -223,23 +223,50 @@ class Program:
         return cls(graph, trace, (shape, template), kept, backend)
 
     def fits(self) -> bool:
-        """Whether gradients present or absent now are those the program was recorded with."""
-        return all(t._grad is found for t, found in self._entry)
+        """Whether the program can run on what its tensors hold now.
+
+        Gradients are present or absent as they were when it was recorded, and its state
+        still has, or can have again, the memory the executable works on.
+        """
+        if not all(t._grad is found or self._takes_over(t._grad, found) for t, found in self._entry):
+            return False
+        if CHANGES.count == self._seen_changes:
+            return True
+        pairs = zip(self.state, self._storages, strict=True)
+        return all(t._storage is s or _could_have(t, s) for t, s in pairs)
+
+    def _takes_over(self, gradient: Any, known: Any) -> bool:
+        """Whether a gradient made since may stand where ``known`` stood; put it there if so."""
+        if not isinstance(gradient, Tensor) or not isinstance(known, Tensor):
+            return False
+        k = next(i for i, t in enumerate(self.state) if t is known)
+        storage = self._storages[k]
+        if gradient._storage is not storage and not _could_have(gradient, storage):
+            return False
+        if known._storage is storage:
+            known.leave_storage()
+        gradient.take_storage(storage)
+        self.state[k] = gradient
+        self._entry = [(t, gradient if found is known else found) for t, found in self._entry]
+        CHANGES.count += 1
+        return True
 
     def __call__(self, inputs: Sequence[np.ndarray]) -> Any:
         """Run the program on one array per argument."""
-        if CHANGES.count != self._seen_changes:
-            self._bring_up_to_date()
         arrays = [
             np.asarray(a, d, order="C") for a, d in zip(inputs, self._dtypes, strict=True)
         ]
         for check in self._checks:
             check(arrays)
-        values = self.executable(arrays)
-        self._clock.count += 1
+        with self._lock:
+            if CHANGES.count != self._seen_changes:
+                self._bring_up_to_date()
+            values = self.executable(arrays)
+            self._clock.count += 1
         results = [Tensor.of(_result(v)) for v in values]
         for tensor in reversed(self._kept):
             tensor._grad = results.pop()
+            CHANGES.count += 1
         tensors = iter(results)
         leaves = [next(tensors) if x is _TENSOR else x for x in self._template]
         return unflatten(self._structure, iter(leaves))
@@ -247,17 +274,22 @@ class Program:
     def _bring_up_to_date(self) -> None:
         """Copy values that Python gave to state since the last run; mark used gradients."""
         for tensor, storage in zip(self.state, self._storages, strict=True):
-            if tensor.bind_storage() is not storage:
-                raise TraceError(
-                    f"compile: state keeps its shape and type; {tensor.name or 'a tensor'} is "
-                    f"{tensor.type} now. Compile the function again."
-                )
+            if tensor._storage is not storage:
+                tensor.take_storage(storage)
+            tensor.bind_storage()
         for tensor, gradient in self._exit:
-            tensor._grad = gradient
+            if tensor._grad is not gradient:
+                tensor._grad = gradient
+                CHANGES.count += 1
         self._seen_changes = CHANGES.count
 
     def __str__(self) -> str:
         return str(self.graph)
+
+
+def _could_have(tensor: Tensor, storage: Storage) -> bool:
+    array = storage.array
+    return tensor._storage is None and tensor.type == TensorType(array.shape, dtype_of(array.dtype))
 
 
 def _result(value: np.ndarray) -> Node:
@@ -277,7 +309,9 @@ def _place(leaf: Any, trace: Trace, inputs: list[Node]) -> Any:
     else:
         node = trace.argument(leaf.type, "", leaf.requires_grad)
     inputs.append(node)
-    return Tensor.of(node)
+    placeholder = Tensor.of(node)
+    node.owner = weakref.ref(placeholder)
+    return placeholder
 
 
 def _name_arguments(function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> None:

@@ -7,16 +7,17 @@ import numpy as np
 from ..errors import DataError
 
 SIDE = 32  # pixels of the bitmap that is divided into 8 x 8 blocks
-BODY = 20  # pixels a digit of usual proportions is wide in it
+BODY = 20  # pixels of it that a digit is wide at most
+VISIBLE = 16  # brightness by which ink differs from paper at least, of 255
 
 
 def fit_digit(gray: np.ndarray) -> np.ndarray:
     """Return a picture of one digit in the form of `load_digits`.
 
-    The steps that made those images, from a picture of any size: the ink is told from the
-    paper (dark on light and light on dark alike), cut out, scaled to a height of 32 pixels
-    and a width of 20 (slim digits keep their proportions), centred in 32 x 32, and each
-    block of 4 x 4 becomes the share of it that is ink.
+    It is treated as those digits were: the ink is told from the paper (dark on light and
+    light on dark alike), set upright, cut out, scaled to a height of 32 pixels and a width
+    of up to 20, centred in 32 x 32, and each block of 4 x 4 becomes the share of it that is
+    ink.
 
     Args:
         gray: brightness, from 0 to 255.
@@ -29,31 +30,58 @@ def fit_digit(gray: np.ndarray) -> np.ndarray:
         DataError: nothing is drawn: all pixels have about the same brightness.
 
     Source: Garris et al. (1994), "NIST form-based handprint recognition system", NISTIR
-    5469, for the size of 20 x 32.
+    5469, for the size of 20 x 32 and for removing the slant.
     """
     if gray.ndim != 2 or gray.size == 0:
         raise DataError(f"fit_digit: one picture as (height, width); got shape {gray.shape}.")
     ink = np.abs(gray.astype(np.float64) - _paper(gray))
-    if ink.max() < 16:
+    if ink.max() < VISIBLE:
         raise DataError(
             "fit_digit: a digit stands out from its background; all pixels are about "
-            f"{gray.mean():.0f} bright (of 255). Is the picture empty?"
+            f"{gray.mean():.0f} bright, of 255. Is the picture empty?"
         )
-    ink /= ink.max()
-    rows, columns = ((ink > 0.5).any(axis=a).nonzero()[0] for a in (1, 0))
-    cut = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    height, width = cut.shape
-    wide = max(4, min(BODY, round(SIDE * width / height)))
-    bitmap = np.zeros((SIDE, SIDE))
+    digit = _cut(_upright(_shrunk(_cut(ink / ink.max()))))
+    height, width = digit.shape
+    wide = min(BODY, max(SIDE // 8, round(SIDE * width / height)))
     left = (SIDE - wide) // 2
-    bitmap[:, left : left + wide] = _scaled(cut, SIDE, wide) > 0.5
-    return bitmap.reshape(8, 4, 8, 4).mean(axis=(1, 3)).astype(np.float32)
+    canvas = np.zeros((SIDE, SIDE))
+    canvas[:, left : left + wide] = _scaled(digit, SIDE, wide)
+    return canvas.reshape(8, 4, 8, 4).mean(axis=(1, 3)).astype(np.float32)
 
 
 def _paper(gray: np.ndarray) -> float:
     """The brightness of the background: what most pixels along the border have."""
     border = np.concatenate([gray[0], gray[-1], gray[:, 0], gray[:, -1]])
     return float(np.median(border))
+
+
+def _cut(ink: np.ndarray) -> np.ndarray:
+    """The smallest part that holds all strong ink."""
+    rows, columns = ((ink > 0.5).any(axis=axis).nonzero()[0] for axis in (1, 0))
+    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def _shrunk(ink: np.ndarray) -> np.ndarray:
+    """Photographs are reduced to a few hundred pixels, which is plenty for 32."""
+    share = min(1.0, 8 * SIDE / max(ink.shape))
+    return _scaled(ink, *[max(1, round(n * share)) for n in ink.shape]) if share < 1 else ink
+
+
+def _upright(ink: np.ndarray) -> np.ndarray:
+    """Shift the rows against each other so that columns no longer vary with rows."""
+    height, width = ink.shape
+    rows, columns = np.mgrid[:height, :width]
+    row = np.average(rows, weights=ink)
+    column = np.average(columns, weights=ink)
+    spread = np.average((rows - row) ** 2, weights=ink)
+    together = np.average((rows - row) * (columns - column), weights=ink)
+    slant = np.clip(together / spread, -1, 1) if spread else 0.0
+    places = np.arange(-height, width + height)
+    shifted = [
+        np.interp(places + slant * (i - row), np.arange(width), line, left=0, right=0)
+        for i, line in enumerate(ink)
+    ]
+    return np.array(shifted)
 
 
 def _scaled(picture: np.ndarray, height: int, width: int) -> np.ndarray:

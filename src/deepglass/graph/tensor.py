@@ -159,6 +159,17 @@ class Tensor(TensorMethods):
             self._storage.seen = self._storage.time()
         return self._storage
 
+    def take_storage(self, storage: Storage) -> None:
+        """Let the value live in memory that another tensor, or this one, used before."""
+        if self._storage is not storage:
+            self._storage = storage
+            storage.stale = True
+
+    def leave_storage(self) -> None:
+        """Keep the value and give up the memory it lived in."""
+        self._node = self.node
+        self._storage = None
+
     @property
     def type(self) -> TensorType:
         return self._node.type

@@ -18,10 +18,12 @@ def flatten(tree: Any) -> tuple[list[Any], Hashable]:
         keys = tuple(tree)
         parts = [flatten(tree[k]) for k in keys]
         return [x for p, _ in parts for x in p], ("dict", keys, tuple(s for _, s in parts))
-    if isinstance(tree, (list, tuple)) and not hasattr(tree, "_fields"):
+    if isinstance(tree, (list, tuple)):
         parts = [flatten(x) for x in tree]
-        name = "list" if isinstance(tree, list) else "tuple"
-        return [x for p, _ in parts for x in p], (name, tuple(s for _, s in parts))
+        kind: Hashable = "list" if isinstance(tree, list) else "tuple"
+        if hasattr(tree, "_fields"):
+            kind = type(tree)  # a named tuple
+        return [x for p, _ in parts for x in p], (kind, tuple(s for _, s in parts))
     return [tree], LEAF
 
 
@@ -32,7 +34,9 @@ def unflatten(structure: Any, leaves: Iterator[Any]) -> Any:
     if structure[0] == "dict":
         return {k: unflatten(s, leaves) for k, s in zip(structure[1], structure[2], strict=True)}
     parts = [unflatten(s, leaves) for s in structure[1]]
-    return parts if structure[0] == "list" else tuple(parts)
+    if structure[0] in ("list", "tuple"):
+        return parts if structure[0] == "list" else tuple(parts)
+    return structure[0](*parts)
 
 
 def map_leaves(function: Callable[[Any], Any], tree: Any) -> Any:

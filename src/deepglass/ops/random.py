@@ -20,7 +20,7 @@ from ..graph.tensor import Buffer, Tensor, apply
 from ..graph.trace import Traceable, set_grad_enabled
 from ..graph.types import DType, Shape, TensorType, dtype_of, float32, float64, uint32, uint64
 from .elementwise import CAST, add, to
-from .movement import broadcast_to, iota, reshape
+from .movement import broadcast_to, iota
 
 _ROTATIONS = (13, 15, 26, 6, 17, 29, 16, 24)
 _PARITY = 0x1BD11BDA
@@ -142,11 +142,10 @@ class Generator(Traceable):
     def bits(self, shape: Shape) -> Tensor:
         """Draw 32 random bits per element, as uint32, and move the counter on."""
         with set_grad_enabled(False):
-            flat = (prod(shape),)
-            counters = add(broadcast_to(self.counter, flat), iota(flat, dtype=uint64))
-            bits = apply(THREEFRY, broadcast_to(self.key, flat), counters)
-            self.counter.rebind(add(self.counter, Tensor(flat[0], uint64)).node)
-            return reshape(bits, shape)
+            counters = add(self.counter, iota(shape, None, uint64))
+            bits = apply(THREEFRY, broadcast_to(self.key, shape), counters)
+            self.counter.rebind(add(self.counter, Tensor(prod(shape), uint64)).node)
+            return bits
 
     def trace_key(self) -> Hashable:
         return ()

@@ -11,7 +11,8 @@ import numpy as np
 from ..errors import DataError
 from .trainer import Epoch
 
-TRAIN, TEST, INK, FAINT = "#2f6fde", "#e8590c", "#1f2430", "#d9dde5"
+TRAIN, TEST, INK = "#2f6fde", "#e8590c", "#1f2430"
+GRID, EMPTY = "#d9dde5", "#f3f5f8"
 
 
 def learning_curves(history: Sequence[Epoch], title: str = "") -> bytes:
@@ -25,12 +26,13 @@ def learning_curves(history: Sequence[Epoch], title: str = "") -> bytes:
     _curves(left, history, "loss", 1, "cross-entropy, nats")
     _curves(right, history, "accuracy", 100, "accuracy, %")
     left.set_yscale("log")
+    left.yaxis.set_major_formatter("{x:g}")
     last = [e.test["accuracy"] * 100 for e in history if "accuracy" in e.test]
     if last:
         right.axhline(last[-1], color=TEST, linewidth=0.8, linestyle=":")
         right.set_ylim(min(90.0, min(last) - 1), 100.4)
     right.legend(loc="lower right", frameon=False)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
+    figure.suptitle(title, x=0.02, ha="left", fontsize=12, fontweight="bold", color=INK)
     return png(figure)
 
 
@@ -47,7 +49,7 @@ def confusion_picture(matrix: np.ndarray, names: Sequence[str], title: str = "")
     for row, column in np.ndindex(count, count):
         right, part = row == column, float(share[row, column])
         strength = 0.15 + 0.85 * part if right else min(1.0, 0.2 + 6 * part)
-        color = _tint(TRAIN if right else TEST, strength if part else 0.0)
+        color = _tint(TRAIN if right else TEST, strength) if part else EMPTY
         box = {"facecolor": color, "edgecolor": "white", "linewidth": 2}
         axes.add_patch(_rectangle(column - 0.5, row - 0.5, box))
         if matrix[row, column]:
@@ -68,7 +70,7 @@ def confusion_picture(matrix: np.ndarray, names: Sequence[str], title: str = "")
     axes.tick_params(length=0)
     for side in axes.spines.values():
         side.set_visible(False)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
+    figure.suptitle(title, x=0.02, ha="left", fontsize=12, fontweight="bold", color=INK)
     return png(figure)
 
 
@@ -97,13 +99,13 @@ def png(figure: Any) -> bytes:
 
 def _curves(axes: Any, history: Sequence[Epoch], name: str, scale: float, label: str) -> None:
     epochs = [e.number for e in history]
-    axes.plot(epochs, [e.train[name] * scale for e in history], color=TRAIN, label="training")
+    axes.plot(epochs, [e.train[name] * scale for e in history], color=TRAIN, label="training, while it learns")
     if all(name in e.test for e in history):
-        axes.plot(epochs, [e.test[name] * scale for e in history], color=TEST, label="test")
+        axes.plot(epochs, [e.test[name] * scale for e in history], color=TEST, label="test, after each epoch")
     axes.set_xlabel("epoch")
     axes.set_ylabel(label)
     axes.set_xlim(min(epochs), max(max(epochs), min(epochs) + 1))
-    axes.grid(color=FAINT, linewidth=0.6)
+    axes.grid(color=GRID, linewidth=0.6)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
 

@@ -16,12 +16,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
+from math import gcd
 
-from ...graph.types import bool_, int64
-from . import ir, ops, reduce
-from .expr import Evaluator, Position, Scope
-from .nodes import IndexNode, Node, NodeTable
-from .text import Value, Writer, constant, constants
+from ...graph.types import int64
+from . import ir, reduce
+from .access import Target, store, tail_mask
+from .expr import Evaluator, Scope
+from .nodes import Node, NodeTable
+from .place import Position
+from .text import Value, Writer, constant
 
 Key = tuple[int, tuple[int, ...], tuple[int, ...]]  # accumulator, point of axes, point of over
 States = dict[Key, reduce.State]
@@ -29,10 +32,16 @@ States = dict[Key, reduce.State]
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows a function works on: ``count`` of the axis, from 0 or from its argument."""
+    """The rows a function works on.
+
+    Attributes:
+        count: so many, from 0 if those are all and else from its argument ``lo``.
+        size: ``lo`` is a multiple of it.
+    """
 
     axis: ir.Axis | None
     count: int
+    size: int
 
 
 @dataclass(frozen=True)
@@ -49,14 +58,6 @@ class Region:
     step: int
     width: int
     valid: int
-
-
-@dataclass(frozen=True)
-class _Store:
-    buffer: ir.Buffer
-    index: IndexNode
-    node: Node
-    add: bool
 
 
 @dataclass(frozen=True)
@@ -102,14 +103,14 @@ class _NestEmitter:
         self.writer = Writer()
         start = [Position() for _ in axes]
         if chunk not in nest.axes + nest.over and chunk.extent > 1:
-            start[number[chunk]] = Position("%chunk", 0, 0, 0, chunk.extent - 1)
+            start[number[chunk]] = Position("%chunk", 0, 0, 0, chunk.extent - 1, 1)
         self.place = list(start)
         self.ev = Evaluator(self.writer, self.place)
         written = frozenset((s.buffer.slot, s.buffer.offset) for s in nest.stores)
         table = NodeTable(axes, written)
         self.accums = [table.node(a.expr) for a in nest.accums]
         self.stores = [
-            _Store(s.buffer, table.index(s.index), table.node(s.expr), s.add) for s in nest.stores
+            (Target(s.buffer, table.index(s.index), s.add), table.node(s.expr)) for s in nest.stores
         ]
         self.order = table.node(ir.Iota(_row_major(nest.over)))
         self.label, self._labels = "entry", 0
@@ -170,9 +171,9 @@ class _NestEmitter:
             self.valid = region.valid
         chunked = self.axes[axis] == self.rows.axis and self.rows.count < self.axes[axis].extent
         slack = self.axes[axis].extent - self.rows.count if chunked else 0
-        base = "%lo" if chunked else ""
+        base, grain = ("%lo", self.rows.size) if chunked else ("", 0)
         if region.stop - region.start == region.step:
-            self.place[axis] = Position(base, region.start, 0, 0, slack)
+            self.place[axis] = Position(base, region.start, 0, 0, slack, grain)
             return body(states)
         start, stop = (self._bound(base, n) for n in (region.start, region.stop))
         w = self.writer
@@ -184,7 +185,8 @@ class _NestEmitter:
         self.ev.here()
         self.label = label
         last = region.stop - region.step + slack
-        self.place[axis] = Position(counter, 0, len(self.ev.scopes) - 1, region.start, last)
+        step = gcd(region.step, grain)
+        self.place[axis] = Position(counter, 0, len(self.ev.scopes) - 1, region.start, last, step)
         carried = {k: tuple(Value(w.name("a"), v.dtype, v.lanes) for v in s) for k, s in states.items()}
         results = body(carried)
         self._close(counter, following, label, region.step, stop)
@@ -222,18 +224,19 @@ class _NestEmitter:
     # the points of a block
 
     def _lanes_of(self, vector: int, lanes: int) -> None:
-        self.ev.vector, self.ev.lanes, self.ev.valid = vector, lanes, lanes
+        place = self.ev.place
+        place.vector, place.lanes, place.valid = vector, lanes, lanes
 
     def _points(self, axes: list[int]) -> Iterator[tuple[int, ...]]:
         """Visit the block's points of some axes, row-major, moving the positions there."""
         home = [self.place[a] for a in axes]
         widths = [self.width[a] for a in axes]
-        self.ev.positions = positions = list(self.place)
+        self.ev.place.positions = positions = list(self.place)
         for point in product(*map(range, widths)):
             for axis, start, width, i in zip(axes, home, widths, point, strict=True):
                 positions[axis] = start.moved(i * self.lanes if axis == self.vector else i)
                 if axis == self.vector:
-                    self.ev.valid = self.valid if i == width - 1 else self.lanes
+                    self.ev.place.valid = self.valid if i == width - 1 else self.lanes
             yield point
 
     def _block(self) -> None:
@@ -281,7 +284,7 @@ class _NestEmitter:
         else:
             position = ev.vector_value(self.order) if accum.combine == "argmax" else None
             new = reduce.step(w, accum.combine, old, ev.vector_value(node), position)
-        mask = ev.tail_mask()
+        mask = tail_mask(ev)
         if mask is None or self.vector not in self.inner:
             return new
         if accum.combine == "add" and self._vanishes(node):
@@ -353,28 +356,9 @@ class _NestEmitter:
         """Evaluate all stores of a point, then carry them out, so that loads see old values."""
         ev = self.ev
         ev.accumulators = accumulators
-        values = [ev.vector_value(s.node) for s in self.stores]
-        for store, value in zip(self.stores, values, strict=True):
-            self._store(store, value)
-
-    def _store(self, store: _Store, value: Value) -> None:
-        ev, w = self.ev, self.writer
-        mask = ev.tail_mask()
-        step = store.index.coefficient(ev.vector)
-        scattered = any(ev.vector in n.axes for n, _ in store.index.loaded)
-        if ev.lanes > 1 and (scattered or step != 1):
-            pointers = ev.pointers(store.buffer, store.index)
-            every = mask or constant(1, bool_, ev.lanes)
-            if store.add:
-                old = w.gather(pointers, store.buffer.dtype, every, fresh=True)
-                value = ops.apply(w, "add", [old, value], store.buffer.dtype)
-            w.scatter(value, pointers, every)
-            return
-        pointer = ev.address(store.buffer, store.index)
-        if store.add:
-            old = w.load(pointer, store.buffer.dtype, ev.lanes, mask, fresh=True)
-            value = ops.apply(w, "add", [old, value], store.buffer.dtype)
-        w.store(value, pointer, mask)
+        values = [ev.vector_value(node) for _, node in self.stores]
+        for (target, _), value in zip(self.stores, values, strict=True):
+            store(ev, target, value)
 
 
 def _row_major(axes: tuple[ir.Axis, ...]) -> ir.Index:
@@ -393,6 +377,3 @@ def _flat(lines: list[object]) -> Iterator[str]:
         else:
             yield str(line)
 
-
-__all__ = ["Rows", "emit_nest"]
-_ = constants

@@ -56,9 +56,7 @@ def find_roots(graph: Graph) -> list[Node]:
             users.setdefault(i.id, []).append(node)
     for node in nodes:
         if isinstance(node.op.kernel, ANCHORS):
-            last = _end_of_chain(node, users)
-            if last is not node:
-                roots.add(last.id)
+            roots.add(_end_of_chain(node, users, roots).id)
     costs: dict[int, float] = {}
     for node in nodes:
         _store_inputs(node, costs, roots)
@@ -69,16 +67,16 @@ def find_roots(graph: Graph) -> list[Node]:
     return [n for n in nodes if n.id in roots]
 
 
-def _end_of_chain(node: Node, users: dict[int, list[Node]]) -> Node:
+def _end_of_chain(node: Node, users: dict[int, list[Node]], roots: set[int]) -> Node:
     """Follow ``node`` through elementwise steps that nobody else sees: the bias, the
     activation. The end of the chain is what is worth keeping in memory."""
-    while True:
-        following = users.get(node.id, [])
-        if len(following) != 1 or not isinstance(following[0].op.kernel, Elementwise):
-            return node
-        if users.get(following[0].id) is None:
-            return node
+    while len(following := users.get(node.id, [])) == 1:
+        if not isinstance(following[0].op.kernel, Elementwise):
+            break
         node = following[0]
+        if node.id in roots:
+            break
+    return node
 
 
 def _store_inputs(node: Node, costs: dict[int, float], roots: set[int]) -> None:

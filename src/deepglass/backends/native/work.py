@@ -23,15 +23,16 @@ class Item:
         axes: numbers of those axes.
         weight: issue slots.
         steps: for a load or store, how far its index moves along each axis.
-        scattered: axes along which loaded integers move the index.
+        scattered: axes along which integers from memory move the index.
+        patterned: axes along which other integers do, such as ``i // 2``.
         element: bytes of an element in memory; 0 for arithmetic.
-        aligned: whether vectors of 64 bytes start at multiples of 64 bytes.
     """
 
     axes: frozenset[int]
     weight: float
     steps: tuple[tuple[int, int], ...] = ()
     scattered: frozenset[int] = frozenset()
+    patterned: frozenset[int] = frozenset()
     element: int = 0
 
     def step(self, axis: int) -> int:
@@ -41,6 +42,8 @@ class Item:
         """Load or store slots of one vector of points, or of one scalar."""
         if vector in self.scattered:
             return 3.0 * lanes
+        if vector in self.patterned:
+            return 3.0
         step = abs(self.step(vector))
         if step == 0:
             return 0.9 * self.weight
@@ -86,9 +89,26 @@ def work_of(nest: ir.Nest, chunk: ir.Axis) -> Work:
 
 
 def _store(index: IndexNode, store: ir.Store) -> Item:
-    scattered = frozenset(a for n, _ in index.loaded for a in n.axes)
-    axes = scattered.union(a for a, _ in index.terms)
-    return Item(axes, 2.0 if store.add else 1.0, index.terms, scattered, store.buffer.dtype.bytes)
+    loaded = frozenset(a for n, _ in index.loaded for a in n.axes)
+    axes = loaded.union(a for a, _ in index.terms)
+    weight = 2.0 if store.add else 1.0
+    return Item(axes, weight, index.terms, scattered=loaded, element=store.buffer.dtype.bytes)
+
+
+def _load(node: Node, index: IndexNode, element: int) -> Item:
+    read: set[int] = set()
+    made: set[int] = set()
+    for part, _ in index.loaded:
+        from_memory = any(n.kind == "load" for n in _reachable([part]))
+        (read if from_memory else made).update(part.axes)
+    return Item(
+        frozenset(node.axes),
+        1.0,
+        index.terms,
+        scattered=frozenset(read),
+        patterned=frozenset(made - read),
+        element=element,
+    )
 
 
 def _reachable(roots: Iterable[Node]) -> list[Node]:
@@ -110,9 +130,7 @@ def _items(roots: list[Node], fused: frozenset[int]) -> tuple[Item, ...]:
     for node in _reachable(roots):
         axes = frozenset(node.axes)
         if node.kind == "load" and node.index and node.buffer:
-            scattered = frozenset(a for n, _ in node.index.loaded for a in n.axes)
-            size = node.buffer.dtype.bytes
-            items.append(Item(axes, 1.0, node.index.terms, scattered, size))
+            items.append(_load(node, node.index, node.buffer.dtype.bytes))
         elif node.kind not in _FREE and node.number not in fused and axes:
             items.append(Item(axes, _weight(node)))
     return tuple(items)

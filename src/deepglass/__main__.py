@@ -1,0 +1,5 @@
+"""``python -m deepglass`` is ``deepglass``."""
+
+from .cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,43 @@
+"""The application: its commands, and how errors look."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from ..errors import DeepglassError
+from .info import info
+from .predict import predict
+from .screen import complain
+from .train import train
+
+app = typer.Typer(
+    name="deepglass",
+    help="A deep-learning framework you can see through.",
+    epilog="Start with: deepglass train",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+app.command()(train)
+app.command()(predict)
+app.command()(info)
+
+
+def run() -> int:
+    """Run the command that was asked for; a mistake is one clear message, not a traceback."""
+    try:
+        app()
+    except (DeepglassError, OSError) as error:
+        complain(str(error))
+        return 1
+    except KeyboardInterrupt:
+        complain("stopped; nothing more was written.")
+        return 130
+    except SystemExit as leave:
+        return leave.code if isinstance(leave.code, int) else int(bool(leave.code))
+    finally:
+        sys.stdout.flush()
+    return 0

@@ -1,0 +1,61 @@
+"""``deepglass info``: what runs here."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+
+from rich.table import Table
+
+from .. import __version__, backends
+from .screen import console
+
+PACKAGES = ("numpy", "llvmlite", "scikit-learn", "matplotlib", "pillow", "safetensors")
+
+
+def info() -> None:
+    """Show versions, the processor, the backend and its threads: what a report should name."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    table.add_row("deepglass", __version__)
+    table.add_row("Python", f"{platform.python_version()} ({platform.python_implementation()})")
+    table.add_row("system", f"{platform.system()} {platform.release()}, {platform.machine()}")
+    table.add_row("processor", _processor())
+    table.add_row("backend", backends.default())
+    table.add_row("threads", str(_threads()))
+    for package in PACKAGES:
+        table.add_row(package, _version(package))
+    console.print(table)
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _processor() -> str:
+    """The name the processor gives itself, and how many of it this process may use."""
+    name = platform.processor() or platform.machine()
+    listing = Path("/proc/cpuinfo")
+    if listing.exists():
+        for line in listing.read_text().splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                name = value.strip()
+                break
+    affinity = getattr(os, "sched_getaffinity", None)
+    count = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+    return f"{name}, {count} usable"
+
+
+def _threads() -> int:
+    if backends.default() != "native":
+        return 1
+    from ..backends.native.threads import threads
+
+    return threads()
