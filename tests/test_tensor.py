@@ -391,6 +391,18 @@ def test_history_of_the_old_value_stays_when_a_handle_changes() -> None:
     assert w.grad.tolist() == [4.0]
 
 
+def test_a_copy_of_a_parameter_is_a_value_like_any_other() -> None:
+    w, x = dg.Parameter([1.0, 2.0]), dg.zeros(2)
+    x.copy_(w)
+    x += w
+    x.sum().backward()
+    assert w.grad is not None
+    assert w.grad.tolist() == [2.0, 2.0]
+    with dg.no_grad():
+        x.copy_(w)
+    assert not x.requires_grad
+
+
 def test_gradients_flow_through_changed_handles() -> None:
     w = dg.Parameter([1.0, 2.0, 3.0])
     x = w * 1

@@ -76,6 +76,7 @@ class Compiled:
         self.backend = backend
         self.keep_grads = keep_grads
         self.programs: dict[Hashable, list[Program]] = {}
+        self._recorded = 0
         self._attribute = self._name()
         self._watch = Watch(function)
         self._watches: dict[int, Watch] = {}  # of layers among the arguments, by id
@@ -119,18 +120,24 @@ class Compiled:
             else:
                 tokens.append(argument_token(leaf))
         layers = [x for x in leaves if isinstance(x, Traceable)]
-        seen = tuple([self._watch.key(), *[self._watched(x).key() for x in layers]])
-        key = (structure, tuple(tokens), grad_enabled(), seen)
-        candidates = self.programs.setdefault(key, [])
-        for program in candidates:
+        rest = (structure, tuple(tokens), grad_enabled())
+        known = self.programs.setdefault((rest, self._seen(layers)), [])
+        for program in known:
             if program.fits():
                 return program, arrays
-        return self._record(leaves, structure, candidates), arrays
+        program = self._record(leaves, structure)
+        known.append(program)
+        # what recording itself changed (a counter in forward) does not change from now on
+        self.programs.setdefault((rest, self._seen(layers)), known)
+        return program, arrays
+
+    def _seen(self, layers: list[Traceable]) -> Hashable:
+        return tuple([self._watch.key(), *[self._watched(x).key() for x in layers]])
 
     def _watched(self, layer: Traceable) -> Watch:
         return self._watches.setdefault(id(layer), Watch(layer))
 
-    def _record(self, leaves: Sequence[Any], structure: Hashable, known: list[Program]) -> Program:
+    def _record(self, leaves: Sequence[Any], structure: Hashable) -> Program:
         around = dict(self._watch.traceables())
         for i, leaf in enumerate(leaves):
             if isinstance(leaf, Traceable) and all(leaf is not x for x in around.values()):
@@ -138,11 +145,10 @@ class Compiled:
         program = Program.record(
             self.function, leaves, structure, names_of(around), self.backend, self.keep_grads
         )
-        known.append(program)
-        count = sum(map(len, self.programs.values()))
-        if count == MANY_PROGRAMS + 1:
+        self._recorded += 1
+        if self._recorded == MANY_PROGRAMS + 1:
             warnings.warn(
-                f"compile: {self._name()} was recorded {count} times, for as many kinds of "
+                f"compile: {self._name()} was recorded {self._recorded} times, for as many kinds of "
                 "arguments. Pass what changes as tensors, not as Python numbers, and use few "
                 "different shapes.",
                 RuntimeWarning,
@@ -239,14 +245,15 @@ class Program:
         """Whether a gradient made since may stand where ``known`` stood; put it there if so."""
         if not isinstance(gradient, Tensor) or not isinstance(known, Tensor):
             return False
-        k = next(i for i, t in enumerate(self.state) if t is known)
-        storage = self._storages[k]
-        if gradient._storage is not storage and not _could_have(gradient, storage):
-            return False
-        if known._storage is storage:
-            known.leave_storage()
-        gradient.take_storage(storage)
-        self.state[k] = gradient
+        for k, tensor in enumerate(self.state):
+            if tensor is known:
+                storage = self._storages[k]
+                if gradient._storage is not storage and not _could_have(gradient, storage):
+                    return False
+                if known._storage is storage:
+                    known.leave_storage()
+                gradient.take_storage(storage)
+                self.state[k] = gradient
         self._entry = [(t, gradient if found is known else found) for t, found in self._entry]
         CHANGES.count += 1
         return True

@@ -18,7 +18,7 @@ app = typer.Typer(
     epilog="Start with: deepglass train",
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
 app.command()(train)

@@ -7,28 +7,25 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
-from rich.table import Table
-
 from .. import __version__, backends
-from .screen import console
+from .screen import facts
 
 PACKAGES = ("numpy", "llvmlite", "scikit-learn", "matplotlib", "pillow", "safetensors")
 
 
 def info() -> None:
     """Show versions, the processor, the backend and its threads: what a report should name."""
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="dim")
-    table.add_column(overflow="fold")
-    table.add_row("deepglass", __version__)
-    table.add_row("Python", f"{platform.python_version()} ({platform.python_implementation()})")
-    table.add_row("system", f"{platform.system()} {platform.release()}, {platform.machine()}")
-    table.add_row("processor", _processor())
-    table.add_row("backend", backends.default())
-    table.add_row("threads", str(_threads()))
-    for package in PACKAGES:
-        table.add_row(package, _version(package))
-    console.print(table)
+    facts(
+        {
+            "deepglass": __version__,
+            "Python": f"{platform.python_version()} ({platform.python_implementation()})",
+            "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
+            "processor": _processor(),
+            "backend": backends.default(),
+            "threads": str(_threads()),
+            **{package: _version(package) for package in PACKAGES},
+        }
+    )
 
 
 def _version(package: str) -> str:

@@ -28,7 +28,8 @@ def predict(
         Path, typer.Argument(help="Folder of a run, or a network file.", metavar="RUN_OR_FILE")
     ],
     images: Annotated[
-        list[Path], typer.Argument(help="Pictures of one digit each: PNG, JPG, ...", metavar="IMAGE...")
+        list[Path],
+        typer.Argument(help="Pictures of one digit each: PNG, JPG, ...", metavar="IMAGE..."),
     ],
 ) -> None:
     """Read the digit on each picture.
@@ -94,7 +95,7 @@ def _show(path: Path, digit: np.ndarray, chances: np.ndarray) -> None:
         answers = ", ".join(f"{n} {percent(chances[n])}" for n in best)
         console.print(f"{path}: {answers}", markup=False)
         return
-    table = Table(box=None, show_header=False, title=str(path), title_justify="left")
+    table = Table(box=None, show_header=False, title=Text(str(path)), title_justify="left")
     table.add_column(style="bold", justify="right")
     table.add_column(justify="right")
     table.add_column()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.table import Table
 from rich.text import Text
 
 from ..train import Callback, Epoch
@@ -53,9 +55,8 @@ class Bar(Callback):
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}", style="bold"),
             BarColumn(bar_width=None, complete_style="blue", finished_style="green"),
-            TextColumn("loss {task.fields[loss]}"),
-            TextColumn("accuracy {task.fields[accuracy]}"),
-            TextColumn("{task.fields[rate]} samples/s", style="dim"),
+            TextColumn("{task.fields[values]}"),
+            TextColumn("{task.fields[rate]}", style="dim"),
             _Left(),
             console=console,
             expand=True,
@@ -82,13 +83,15 @@ class Bar(Callback):
         done = (progress.epoch - 1) * progress.steps + progress.step
         self._bar.update(self._task, completed=done, **self._fields(progress))
 
-    def _fields(self, progress: Training) -> dict[str, str]:
-        values = progress.values
+    def _fields(self, progress: Training) -> dict[str, Any]:
+        epoch = f"{progress.epoch:{len(str(progress.epochs))}}/{progress.epochs}"
+        if not progress.values:
+            return {"epoch": epoch, "values": "", "rate": ""}
+        loss, accuracy = progress.values["loss"], progress.values["accuracy"]
         return {
-            "epoch": f"{progress.epoch:{len(str(progress.epochs))}}/{progress.epochs}",
-            "loss": f"{values['loss']:.4f}" if values else "-",
-            "accuracy": percent(values["accuracy"]) if values else "-",
-            "rate": f"{progress.rate:,.0f}",
+            "epoch": epoch,
+            "values": f"loss {loss:.4f}  accuracy {percent(accuracy):>8}",
+            "rate": f" {progress.rate:,.0f} samples/s ",
         }
 
 
@@ -102,3 +105,17 @@ class _Left(ProgressColumn):
         if left is None:
             return Text("")
         return Text(f"{left:.0f} s left" if left < 100 else f"{left / 60:.0f} min left")
+
+
+def facts(rows: dict[str, str]) -> None:
+    """Print a closing table; aligned lines where there is no terminal."""
+    if not console.is_terminal:
+        for name, value in rows.items():
+            print(f"{name:<18} {value}")
+        return
+    table = Table(box=box.ROUNDED, show_header=False, border_style="blue")
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    for name, value in rows.items():
+        table.add_row(name, Text(value))
+    console.print(table)

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from time import perf_counter
+from typing import Annotated
 
 import numpy as np
 import typer
 from PIL import Image
-from rich import box
-from rich.table import Table
+from rich.markup import escape
 
 from .. import __version__
+from ..data import Subset
 from ..errors import DataError
 from ..train import Epoch, confusion_matrix, save
 from ..train.digits import DigitsRun, Settings
 from ..train.plots import confusion_picture, learning_curves
 from ..train.saving import write_atomically
-from .screen import Bar, Lines, console, percent
+from .screen import Bar, Lines, console, facts, percent
 
 NETWORK, RECORD, SAMPLE = "network.safetensors", "run.json", "digit.png"
 CURVES, CONFUSION = "learning_curves.png", "confusion_matrix.png"
+FILES = (NETWORK, CURVES, CONFUSION, RECORD, SAMPLE)
 USUAL = Settings()
 
 
@@ -53,8 +58,11 @@ def train(
         typer.Option(help="Folder for the results.", show_default="runs/digits-1, -2, ..."),
     ] = None,
     backend: Annotated[
-        Backend, typer.Option(help="Machine code, or NumPy step by step to compare with.")
-    ] = Backend.native,
+        Backend | None,
+        typer.Option(
+            help="Machine code, or NumPy step by step to compare with.", show_default="native"
+        ),
+    ] = None,
 ) -> None:
     """Train a network on 1,797 handwritten digits and test it on a fifth of them.
 
@@ -70,37 +78,35 @@ def train(
         lr=lr,
         hidden=_sizes(hidden),
         seed=seed,
-        backend=backend.value,
+        backend=backend.value if backend is not None else None,
     )
-    folder = _folder(out)
-    run = DigitsRun(settings)
-    weights = sum(p.numel() for p in run.model.parameters())
-    shape = "-".join(map(str, run.model.sizes))
-    _say(f"[bold]deepglass {__version__}[/]  MLP {shape}, {weights:,} weights, {backend.value}")
-    if console.is_terminal:
-        with Bar() as bar:
-            history = run.fit([bar])
-    else:
-        history = run.fit([Lines()])
-    learnt, tested = (_share_right(run, part) for part in (run.train, run.test))
-    _write(folder, run, history, learnt, tested)
-    seconds = sum(e.seconds for e in history)
-    _table(
+    started = perf_counter()
+    with _results(out) as folder:
+        run = DigitsRun(settings)
+        weights = sum(p.numel() for p in run.model.parameters())
+        network = f"MLP {'-'.join(map(str, run.model.sizes))}, {weights:,} weights"
+        console.print(f"[bold]deepglass {__version__}[/]  {network}, {run.trainer.backend}")
+        history = _fit(run)
+        learnt, tested = (_share_right(run, part) for part in (run.train, run.test))
+        _write(folder, run, history, learnt, tested)
+    stepping = sum(epoch.seconds for epoch in history)
+    facts(
         {
             "data": f"{len(run.train):,} digits to learn from, {len(run.test):,} to test on",
-            "network": f"MLP {shape}, {weights:,} weights",
-            "time": f"{seconds:.2f} s of training, {run.trainer.compile_seconds:.2f} s of "
-            "compiling before it",
-            "speed": f"{len(run.train) * len(history) / seconds:,.0f} samples/s",
+            "network": network,
+            "time": f"{perf_counter() - started:.1f} s: compiling "
+            f"{run.trainer.compile_seconds:.1f} s, training {stepping:.1f} s",
+            "speed": f"{len(run.train) * len(history) / stepping:,.0f} samples/s",
             "training accuracy": percent(learnt),
-            "test accuracy": f"{percent(tested)}  ({_mistakes(run)})",
-            "files": f"{folder}/",
-            "": f"{NETWORK}, {CURVES}, {CONFUSION}, {RECORD}, {SAMPLE}",
+            "test accuracy": f"{percent(tested)}, {_mistakes(run)}",
+            "files": f"{folder}{os.sep}",
+            **{" " * n: name for n, name in enumerate(FILES, 1)},
         }
     )
     if console.is_terminal:
-        console.print(f"try it: [bold]deepglass predict {folder} {folder / SAMPLE}[/]")
-    _say(f"[bold green]test accuracy {percent(tested)}[/]")
+        command = f"deepglass predict {folder} {folder / SAMPLE}"
+        console.print(f"try it: [bold]{escape(command)}[/]")
+    console.print(f"[bold green]test accuracy {percent(tested)}[/]")
 
 
 def _sizes(hidden: str) -> tuple[int, ...]:
@@ -116,31 +122,38 @@ def _sizes(hidden: str) -> tuple[int, ...]:
     return sizes
 
 
-def _folder(out: Path | None) -> Path:
-    """Make the folder of this run, which is empty."""
-    if out is not None:
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise DataError(
-                f"--out: a run gets a folder of its own; {out} is taken. Name another, or delete "
-                "it first."
-            )
-        out.mkdir(parents=True, exist_ok=True)
-        return out
-    for number in range(1, 1_000_000):
-        folder = Path("runs", f"digits-{number}")
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        return folder
-    raise DataError("--out: runs/ holds a million runs. Name a folder with --out.")
+@contextmanager
+def _results(out: Path | None) -> Iterator[Path]:
+    """The folder of this run; it vanishes again if nothing comes to lie in it."""
+    folder = _new_folder() if out is None else out
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DataError(
+            f"--out: a run gets a folder of its own; {folder} is taken. Name another, or delete "
+            "it first."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield folder
+    finally:
+        if not any(folder.iterdir()):
+            folder.rmdir()
 
 
-def _say(line: str) -> None:
-    console.print(line)
+def _new_folder() -> Path:
+    number = 1
+    while (folder := Path("runs", f"digits-{number}")).exists():
+        number += 1
+    return folder
 
 
-def _share_right(run: DigitsRun, part: Any) -> float:
+def _fit(run: DigitsRun) -> list[Epoch]:
+    if not console.is_terminal:
+        return run.fit([Lines()])
+    with Bar() as bar:
+        return run.fit([bar])
+
+
+def _share_right(run: DigitsRun, part: Subset) -> float:
     answers, labels = run.answers(part)
     return float((answers == labels).mean())
 
@@ -181,12 +194,3 @@ def _sample(image: np.ndarray) -> Image.Image:
     large = Image.new("L", (200, 200), 255)
     large.paste(small.resize((160, 160), Image.Resampling.BICUBIC), (20, 20))
     return large
-
-
-def _table(rows: dict[str, str]) -> None:
-    table = Table(box=box.ROUNDED if console.is_terminal else None, show_header=False)
-    table.add_column(style="dim")
-    table.add_column(overflow="fold")
-    for name, value in rows.items():
-        table.add_row(name, value)
-    console.print(table)

@@ -30,7 +30,9 @@ class Dataset:
     def batch(self, indices: np.ndarray) -> Fields:
         """Return the samples of these numbers, stacked: one array per field."""
         samples = [self[int(i)] for i in indices]
-        return tuple(np.stack([np.asarray(x) for x in field]) for field in zip(*samples, strict=True))
+        return tuple(
+            np.stack([np.asarray(x) for x in field]) for field in zip(*samples, strict=True)
+        )
 
 
 class TensorDataset(Dataset):

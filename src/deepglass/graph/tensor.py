@@ -144,6 +144,8 @@ class Tensor(TensorMethods):
                 f"compile: state keeps its shape and type; {self.name or 'a tensor'} is "
                 f"{before.type} and was given {node.type}. Make a new tensor and return it."
             )
+        if before.trace is None:
+            trace.read(self)  # the state that is updated
         trace.remember(self)
         self._node = node
 

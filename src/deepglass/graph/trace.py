@@ -144,10 +144,7 @@ class Trace:
     def remember(self, tensor: Any) -> None:
         """Note what ``tensor`` holds before it is rebound or its gradient set."""
         if id(tensor) not in self._before:
-            node = tensor.node
-            if node.trace is None:
-                self.read(tensor)
-            self._before[id(tensor)] = (tensor, node, tensor._grad)
+            self._before[id(tensor)] = (tensor, tensor.node, tensor._grad)
 
     def saw_gradient(self, tensor: Any) -> None:
         """Note that the program depends on the gradient ``tensor`` had when it started."""

@@ -88,7 +88,9 @@ class Perceptron(Module):
             raise DomainError(f"fit: the classes are 0 and 1; got {np.unique(y).tolist()}.")
         mistakes: list[int] = []
         while len(mistakes) < epochs and (not mistakes or mistakes[-1]):
-            mistakes.append(sum(self.learn(*example) for example in zip(x, y.tolist(), strict=True)))
+            mistakes.append(
+                sum(self.learn(*example) for example in zip(x, y.tolist(), strict=True))
+            )
         return mistakes
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import DomainError
+from ..graph.graph import ALIAS
 from ..graph.tensor import Tensor, apply, as_tensor
 from ..graph.types import Shape
 from . import elementwise as e
@@ -80,7 +81,8 @@ def _fill(value: float) -> Callable[[Tensor], Tensor]:
 
 def _copy(x: Tensor, source: Any) -> Tensor:
     """Give the tensor the values of ``source``, converted and broadcast."""
-    _owned(x).rebind(_fitting(e.to(as_tensor(source), x.dtype), x).node)
+    value = _fitting(e.to(as_tensor(source), x.dtype), x)
+    _owned(x).rebind(apply(ALIAS, value).node)
     return x
 
 

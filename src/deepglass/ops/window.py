@@ -90,7 +90,7 @@ def _argmax_rule(b: Any, i: Any, x: Any, types: Any, kernel: Pair, stride: Pair,
             best, code = value, here
             continue
         # a later pixel wins only by being larger, or the first NaN
-        wins = b.where(b.eq(best, best), b.logical_not(b.le(value, best)), b.lt(best, best))
+        wins = b.logical_and(b.eq(best, best), b.logical_not(b.le(value, best)))
         best, code = b.where(wins, value, best), b.where(wins, here, code)
     return code
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, MutableMapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from ..graph.tensor import Buffer, Parameter, Tensor
 from ..graph.trace import CHANGES, Traceable, set_grad_enabled
 
 
-class ParamGroup(dict[str, Any]):
+class ParamGroup(MutableMapping[str, Any]):
     """The settings of some parameters.
 
     ``group["lr"] = x`` writes into a tensor that compiled steps read, so a schedule needs
@@ -20,22 +20,38 @@ class ParamGroup(dict[str, Any]):
     """
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        super().__init__()
-        self.rate = Buffer(np.float64(settings["lr"]), role="lr")
-        for name, value in settings.items():
-            self[name] = value
+        self.rate = Buffer(np.float64(0), role="lr")
+        self._settings: dict[str, Any] = {}
+        self.update(settings)
 
     def __setitem__(self, name: str, value: Any) -> None:
         if name == "lr":
             if not float(value) >= 0:
                 raise DomainError(f"lr: a learning rate is a number >= 0; got {value}.")
             self.rate.rebind(Tensor(np.float64(value)).node)
+            value = None  # the number itself is in the tensor
         else:
             CHANGES.count += 1
-            super().__setitem__(name, value)
+        self._settings[name] = value
 
     def __getitem__(self, name: str) -> Any:
-        return self.rate.item() if name == "lr" else super().__getitem__(name)
+        return self.rate.item() if name == "lr" else self._settings[name]
+
+    def __delitem__(self, name: str) -> None:
+        raise TypeError(f"settings: they are changed, not removed; got {name!r}.")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._settings)
+
+    def __len__(self) -> int:
+        return len(self._settings)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+    def numbers(self) -> tuple[tuple[str, Any], ...]:
+        """Return the settings that are part of the program."""
+        return tuple((k, v) for k, v in self._settings.items() if k not in ("lr", "params"))
 
 
 class Optimizer(Traceable):
@@ -106,9 +122,7 @@ class Optimizer(Traceable):
 
     def trace_key(self) -> Hashable:
         return tuple(
-            tuple((k, v) for k, v in group.items() if k != "params")
-            + (tuple(map(id, group["params"])),)
-            for group in self.param_groups
+            (group.numbers(), tuple(map(id, group["params"]))) for group in self.param_groups
         )
 
     def named_state(self) -> Iterator[tuple[str, Tensor]]:

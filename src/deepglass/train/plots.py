@@ -99,9 +99,19 @@ def png(figure: Any) -> bytes:
 
 def _curves(axes: Any, history: Sequence[Epoch], name: str, scale: float, label: str) -> None:
     epochs = [e.number for e in history]
-    axes.plot(epochs, [e.train[name] * scale for e in history], color=TRAIN, label="training, while it learns")
+    axes.plot(
+        epochs,
+        [e.train[name] * scale for e in history],
+        color=TRAIN,
+        label="training, while it learns",
+    )
     if all(name in e.test for e in history):
-        axes.plot(epochs, [e.test[name] * scale for e in history], color=TEST, label="test, after each epoch")
+        axes.plot(
+            epochs,
+            [e.test[name] * scale for e in history],
+            color=TEST,
+            label="test, after each epoch",
+        )
     axes.set_xlabel("epoch")
     axes.set_ylabel(label)
     axes.set_xlim(min(epochs), max(max(epochs), min(epochs) + 1))

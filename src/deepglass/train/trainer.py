@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import backends
 from ..compile import compile
 from ..data.loader import DataLoader
 from ..errors import DomainError
@@ -98,6 +99,7 @@ class Trainer:
 
     Attributes:
         history: one `Epoch` per epoch trained.
+        backend: the name of the backend that runs the steps.
         compile_seconds: spent on making machine code.
 
     >>> from ..data import TensorDataset
@@ -123,6 +125,7 @@ class Trainer:
         self.model = model
         self.optimizer = optimizer
         self.schedule = schedule
+        self.backend = backend or backends.default()
         self.history: list[Epoch] = []
         self.compile_seconds = 0.0
         measures = dict(metrics or {})
@@ -140,9 +143,9 @@ class Trainer:
             output = model(x)
             return (loss(output, target), *[m(output, target) for m in measures.values()])
 
-        self._step = compile(step, backend=backend)
-        self._test = compile(test, backend=backend)
-        self._forward = compile(lambda x: model(x), backend=backend)
+        self._step = compile(step, backend=self.backend)
+        self._test = compile(test, backend=self.backend)
+        self._forward = compile(lambda x: model(x), backend=self.backend)
 
     def fit(
         self,

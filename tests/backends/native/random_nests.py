@@ -50,6 +50,8 @@ class RandomNests:
         stores = tuple(self.store(accums) for _ in range(self.pick((1, 1, 2))))
         nest = ir.Nest(axes, stores, over, tuple(accums), label=f"random {self.seed}")
         rows = self.pick((None, axes[0], axes[0]))
+        if any(s.index.loaded for s in stores):
+            rows = None  # chunks would add to one place at once
         chunk = int(self.rng.integers(1, axes[0].extent + 1))
         if self.chance(0.6):
             nest = replace(nest, schedule=self.schedule(nest))
@@ -75,7 +77,12 @@ class RandomNests:
         else:
             op = self.pick(("add", "sub", "mul", "maximum", "minimum", "and", "or", "xor", "not",
                             "floordiv", "mod", "shl", "shr"))  # fmt: skip
-        if op in ("neg", "tanh", "exp", "sigmoid", "sqrt", "log", "rsqrt", "not"):
+        if op in ("sqrt", "log", "rsqrt"):  # steep where their argument is small
+            return call(op, self.leaf(dtype, 0))
+        if op == "div":
+            divisor = call("add", number(2, dtype), call("tanh", self.leaf(dtype, 0)))
+            return call(op, self.expr(dtype, depth - 1), divisor)
+        if op in ("neg", "tanh", "exp", "sigmoid", "not"):
             return call(op, self.expr(dtype, depth - 1))
         if op in ("shl", "shr"):
             return call(op, self.expr(dtype, depth - 1), number(int(self.rng.integers(0, 7)), dtype))

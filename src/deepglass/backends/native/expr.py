@@ -232,9 +232,10 @@ class Evaluator:
 
     def _split(self, node: Node) -> Lanes | None:
         """Split an integer made of loop variables; None where the steps are not constants."""
-        zero = None
+        if node.pinned:
+            return None  # an accumulator may differ between lanes
         if not self.varies(node):
-            return Lanes(((ops.cast(self.writer, self.value(node), int64), 1),), zero)
+            return Lanes(((ops.cast(self.writer, self.value(node), int64), 1),), None)
         if node.index is not None and node.kind == "iota":
             lanes = self.lanes_of(node.index)
             return lanes if lanes.steps is None or lanes.steps.known is not None else None

@@ -78,21 +78,11 @@ class Index:
         """How far the index moves when ``axis`` moves by one (loaded parts aside)."""
         return next((c for a, c in self.terms if a == axis), 0)
 
-    def __str__(self) -> str:
-        parts = [str(a) if c == 1 else f"{c}*{a}" for a, c in self.terms]
-        parts += [f"{c}*({e})" if c != 1 else f"({e})" for e, c in self.loaded]
-        if self.constant or not parts:
-            parts.append(str(self.constant))
-        return " + ".join(parts)
-
 
 @dataclass(frozen=True)
 class Const:
     value: float | int | bool
     dtype: DType
-
-    def __str__(self) -> str:
-        return repr(self.value)
 
 
 @dataclass(frozen=True)
@@ -101,9 +91,6 @@ class Iota:
 
     index: Index
     dtype: DType = int64
-
-    def __str__(self) -> str:
-        return f"[{self.index}]"
 
 
 @dataclass(frozen=True)
@@ -119,10 +106,6 @@ class Load:
     def dtype(self) -> DType:
         return self.buffer.dtype
 
-    def __str__(self) -> str:
-        text = f"{self.buffer}[{self.index}]"
-        return text if self.where is None else f"({text} if {self.where} else {self.other})"
-
 
 @dataclass(frozen=True, eq=False)
 class Call:
@@ -136,9 +119,6 @@ class Call:
     args: tuple[Expr, ...]
     dtype: DType
 
-    def __str__(self) -> str:
-        return f"{self.op}({', '.join(map(str, self.args))})"
-
 
 @dataclass(frozen=True)
 class Acc:
@@ -146,9 +126,6 @@ class Acc:
 
     name: str
     dtype: DType
-
-    def __str__(self) -> str:
-        return self.name
 
 
 Expr = Const | Iota | Load | Call | Acc
@@ -180,9 +157,6 @@ class Store:
     index: Index
     expr: Expr
     add: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.buffer}[{self.index}] {'+=' if self.add else '='} {self.expr}"
 
 
 @dataclass(frozen=True)
@@ -225,11 +199,9 @@ class Nest:
     source: str = ""
 
     def __str__(self) -> str:
-        lines = [f"for {', '.join(f'{a}<{a.extent}' for a in self.axes) or '()'}:  # {self.label}"]
-        if self.over:
-            lines.append(f"  over {', '.join(f'{a}<{a.extent}' for a in self.over)}:")
-            lines += [f"    {a.name} {a.combine}= {a.expr}" for a in self.accums]
-        return "\n".join(lines + [f"  {s}" for s in self.stores])
+        from .show import nest_text
+
+        return nest_text(self)
 
 
 @dataclass(frozen=True)
