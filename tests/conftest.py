@@ -9,7 +9,7 @@ import pytest
 
 import deepglass as dg
 
-BACKENDS = ["reference"]
+BACKENDS = ["reference", "native"]
 
 hypothesis.settings.register_profile(
     "deepglass", derandomize=True, deadline=None, database=None, max_examples=50

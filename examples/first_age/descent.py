@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 import deepglass as dg
-from deepglass.train.plots import blank_figure, png
+from deepglass.train.plots import blank_figure, draw
 
 START = (-4.0, 3.0)
-RATES = {"too small": 0.02, "right": 0.3, "too large": 1.03}
+RATES = (0.02, 0.3, 1.03)
 STEPS = 20
 
 
@@ -34,35 +34,35 @@ def walk(lr: float, direction: int) -> np.ndarray:
     return np.array(path)
 
 
-def main(picture: Path | None = None) -> dict[tuple[str, str], np.ndarray]:
+def main(picture: Path | None = None) -> dict[tuple[str, float], np.ndarray]:
     """Walk with three learning rates, down and up."""
     paths = {}
     for way, direction in (("descent", -1), ("ascent", +1)):
-        for name, lr in RATES.items():
-            path = paths[way, name] = walk(lr, direction)
-            heights = (path**2).sum(axis=1)
-            print(f"{way:8} lr {lr:<5} {name:10} J: {heights[0]:.0f} -> {heights[-1]:.3g}")
+        for lr in RATES:
+            path = paths[way, lr] = walk(lr, direction)
+            print(f"{way:8} lr {lr:<5} J: 25 -> {(path[-1] ** 2).sum():.3g}")
     if picture is not None:
-        draw(picture, paths)
+        show(picture, paths)
     return paths
 
 
-def draw(picture: Path, paths: dict[tuple[str, str], np.ndarray]) -> None:
+def show(picture: Path, paths: dict[tuple[str, float], np.ndarray]) -> None:
     """Draw the six paths over the contours of the bowl."""
     figure = blank_figure(10, 6.8)
     line = np.linspace(-10, 10, 101)
     height = line[:, None] ** 2 + line[None, :] ** 2
-    for axes, ((way, name), path) in zip(figure.subplots(2, 3).flat, paths.items(), strict=True):
+    for axes, ((way, lr), path) in zip(figure.subplots(2, 3).flat, paths.items(), strict=True):
         axes.contour(
             line, line, height, levels=np.arange(1, 12) ** 2, cmap="Blues_r", linewidths=0.7
         )
         axes.plot(*path.T, "o-", color="#e8590c", markersize=4, linewidth=1.2)
         axes.plot(*path[0], "o", color="#1f2430", markersize=7)
-        axes.set(title=f"{way}, lr {RATES[name]}: {name}", xlim=(-10, 10), ylim=(-10, 10))
+        axes.set(
+            title=f"{way}, lr {lr}: J = {(path[-1] ** 2).sum():.3g}", xlim=(-10, 10), ylim=(-10, 10)
+        )
         axes.set(aspect="equal", xlabel="a", ylabel="b")
-    picture.write_bytes(png(figure))
-    print(f"drawn: {picture}")
+    draw(figure, picture)
 
 
 if __name__ == "__main__":
-    main(Path("descent.png"))
+    main(Path("runs/first_age/descent.png"))

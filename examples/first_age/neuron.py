@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from deepglass.models import McCullochPitts
-from deepglass.train.plots import blank_figure, png
+from deepglass.train.plots import blank_figure, draw
 
 AND = McCullochPitts([1, 1], threshold=2)
 OR = McCullochPitts([1, 1], threshold=1)
@@ -38,18 +38,18 @@ def main(picture: Path | None = None) -> dict[str, object]:
     )
     print(f"four neurons in two layers do: (a OR b) AND NOT (a AND b) = {three}")
     if picture is not None:
-        draw(picture)
+        show(picture)
     return {"found": found, "missing": missing, "network": three}
 
 
-def draw(picture: Path) -> None:
+def show(picture: Path) -> None:
     """Draw AND and OR with the line where the neuron starts to fire, and XOR without one."""
     figure = blank_figure(9, 3.2)
     panels = (("AND", AND, 2), ("OR", OR, 1), ("XOR: no line will do", None, 0))
     for axes, (name, neuron, threshold) in zip(figure.subplots(1, 3), panels, strict=True):
         table = neuron.truth_table() if neuron is not None else XOR
         if neuron is not None:
-            line = threshold - np.array([-0.5, 1.5]) - 0.25
+            line = threshold - 0.25 - np.array([-0.5, 1.5])  # beside the points, not through
             axes.fill_between([-0.5, 1.5], line, 3, color="#2f6fde", alpha=0.12, linewidth=0)
             axes.plot([-0.5, 1.5], line, color="#2f6fde")
         for (a, b), fires in zip(product((0, 1), repeat=2), table, strict=True):
@@ -57,9 +57,8 @@ def draw(picture: Path) -> None:
             axes.plot(a, b, "o", markersize=15, markerfacecolor=face, markeredgecolor="#1f2430")
         axes.set(title=name, xlim=(-0.5, 1.5), ylim=(-0.5, 1.5), aspect="equal", xlabel="a")
         axes.set(xticks=[0, 1], yticks=[0, 1], ylabel="b")
-    picture.write_bytes(png(figure))
-    print(f"drawn: {picture}")
+    draw(figure, picture)
 
 
 if __name__ == "__main__":
-    main(Path("neuron.png"))
+    main(Path("runs/first_age/neuron.png"))

@@ -9,7 +9,7 @@ import numpy as np
 
 from deepglass import tensor
 from deepglass.models import Perceptron, mistake_bound
-from deepglass.train.plots import blank_figure, png
+from deepglass.train.plots import blank_figure, draw
 
 LINE = (np.array([0.8, -0.6]), 0.1)  # weights and bias of the line that separates the clouds
 GAP = 0.08  # the distance every point keeps from it
@@ -24,16 +24,15 @@ def main(picture: Path | None = None) -> dict[str, float]:
     print(f"two clouds: {sum(mistakes)} mistakes in {len(mistakes)} epochs, then none;")
     print(f"            Novikoff's bound allows {bound:.0f}")
 
-    corners, xor = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32), np.array([0, 1, 1, 0])
+    corners, xor = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32), [0, 1, 1, 0]
     stubborn, best = Perceptron(2), 0.0
     for _ in range(100):
-        stubborn.fit(corners, xor, epochs=1)
-        best = max(best, float((stubborn(tensor(corners)).numpy() == xor).mean()))
-    print(
-        f"XOR:        at most {100 * best:.0f} % right in 100 epochs, and mistakes in each of them"
-    )
+        for corner, target in zip(corners, xor, strict=True):
+            stubborn.learn(corner, target)
+            best = max(best, float((stubborn(tensor(corners)).numpy() == xor).mean()))
+    print(f"XOR:        never more than {100 * best:.0f} % right in 100 epochs")
     if picture is not None:
-        draw(picture, neuron, x, y)
+        show(picture, neuron, x, y)
     return {"mistakes": sum(mistakes), "last": mistakes[-1], "bound": bound, "xor": best}
 
 
@@ -45,7 +44,7 @@ def clouds(count: int = 200, seed: int = 3) -> tuple[np.ndarray, np.ndarray]:
     return points[far], (sides[far] > 0).astype(np.int64)
 
 
-def draw(picture: Path, neuron: Perceptron, x: np.ndarray, y: np.ndarray) -> None:
+def show(picture: Path, neuron: Perceptron, x: np.ndarray, y: np.ndarray) -> None:
     """Draw the clouds and the line the perceptron found."""
     figure = blank_figure(5, 4.6)
     axes = figure.subplots()
@@ -56,9 +55,8 @@ def draw(picture: Path, neuron: Perceptron, x: np.ndarray, y: np.ndarray) -> Non
     axes.plot(ends, -(a * ends + c) / b, color="#1f2430", label="found by the perceptron")
     axes.set(xlim=(-1.1, 1.1), ylim=(-1.1, 1.1), aspect="equal")
     figure.legend(loc="outside upper center", frameon=False, ncols=3)
-    picture.write_bytes(png(figure))
-    print(f"drawn: {picture}")
+    draw(figure, picture)
 
 
 if __name__ == "__main__":
-    main(Path("perceptron.png"))
+    main(Path("runs/first_age/perceptron.png"))

@@ -6,14 +6,16 @@ Run it: python examples/first_age/xor.py
 from pathlib import Path
 
 import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
 
 import deepglass as dg
 from deepglass.models import MLP
-from deepglass.train.plots import blank_figure, png
+from deepglass.train.plots import blank_figure, draw
 
 INPUTS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
 TARGETS = np.array([[0], [1], [1], [0]], np.float32)
 STEPS = 500
+COLOURS = LinearSegmentedColormap.from_list("", ["#e8590c", "white", "#2f6fde"])
 
 
 def main(picture: Path | None = None, seed: int = 0) -> dict[str, object]:
@@ -36,11 +38,11 @@ def main(picture: Path | None = None, seed: int = 0) -> dict[str, object]:
         print(f"{pair[0]:.0f} XOR {pair[1]:.0f}  ->  {output:.3f}")
     print(f"mean squared error {losses[0]:.3f} -> {losses[-1]:.5f} in {STEPS} steps")
     if picture is not None:
-        draw(picture, model, losses)
+        show(picture, model, losses)
     return {"answers": (outputs > 0.5).astype(int).tolist(), "losses": losses}
 
 
-def draw(picture: Path, model: MLP, losses: list[float]) -> None:
+def show(picture: Path, model: MLP, losses: list[float]) -> None:
     """Draw the fall of the loss, and the output over the whole plane."""
     figure = blank_figure(9, 3.8)
     left, right = figure.subplots(1, 2)
@@ -51,16 +53,15 @@ def draw(picture: Path, model: MLP, losses: list[float]) -> None:
     line = np.linspace(-0.5, 1.5, 121, dtype=np.float32)
     plane = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
     output = dg.sigmoid(model(dg.tensor(plane))).numpy().reshape(121, 121)
-    shade = right.contourf(line, line, output, levels=np.linspace(0, 1, 21), cmap="coolwarm_r")
+    shade = right.contourf(line, line, output, levels=np.linspace(0, 1, 21), cmap=COLOURS)
     for (a, b), target in zip(INPUTS, TARGETS[:, 0], strict=True):
         face = "#2f6fde" if target else "#e8590c"
         right.plot(a, b, "o", markersize=13, markerfacecolor=face, markeredgecolor="white")
     right.set(title="output of the network", xlabel="a", ylabel="b", aspect="equal")
     right.set(xticks=[0, 1], yticks=[0, 1])
     figure.colorbar(shade, ax=right, ticks=[0, 0.5, 1])
-    picture.write_bytes(png(figure))
-    print(f"drawn: {picture}")
+    draw(figure, picture)
 
 
 if __name__ == "__main__":
-    main(Path("xor.png"))
+    main(Path("runs/first_age/xor.png"))

@@ -188,9 +188,7 @@ def _gradients(value: Tensor, trees: Sequence[Any]) -> list[Any]:
     return [unflatten(shape, iter([one(t) for t in leaves])) for leaves, shape in flat]
 
 
-def grad(
-    function: Callable[..., Any], argnums: int | Sequence[int] = 0
-) -> Callable[..., Any]:
+def grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
     """Return a function that computes the gradient of ``function``; see `value_and_grad`.
 
     >>> square = lambda x: x * x

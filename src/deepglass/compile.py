@@ -20,11 +20,17 @@ import numpy as np
 
 from . import backends
 from .discovery import Watch, argument_token, names_of
-from .errors import TraceError
 from .graph.graph import CONSTANT, INPUT, Graph, Node
 from .graph.kinds import Leaf
 from .graph.tensor import (
-    DROPPED, Buffer, Clock, Parameter, Storage, Tensor, read, to_array,
+    DROPPED,
+    Buffer,
+    Clock,
+    Parameter,
+    Storage,
+    Tensor,
+    read,
+    to_array,
 )  # fmt: skip
 from .graph.trace import CHANGES, Trace, Traceable, active_trace, grad_enabled
 from .graph.tree import flatten, unflatten
@@ -108,8 +114,10 @@ class Compiled:
         return self._lookup(args, kwargs)[0]
 
     def _lookup(self, args: Any, kwargs: Any) -> tuple[Program, list[np.ndarray]]:
-        leaves, structure = flatten((args, kwargs))
-        arrays, tokens = [], []
+        plain = not kwargs and all(isinstance(x, (np.ndarray, Tensor)) for x in args)
+        leaves, structure = (args, len(args)) if plain else flatten((args, kwargs))
+        arrays: list[np.ndarray] = []
+        tokens: list[Hashable] = []
         for leaf in leaves:
             if isinstance(leaf, np.ndarray):
                 tokens.append((leaf.shape, leaf.dtype.char))
@@ -119,20 +127,20 @@ class Compiled:
                 arrays.append(leaf.numpy())
             else:
                 tokens.append(argument_token(leaf))
-        layers = [x for x in leaves if isinstance(x, Traceable)]
+        layers = [] if plain else [x for x in leaves if isinstance(x, Traceable)]
         rest = (structure, tuple(tokens), grad_enabled())
         known = self.programs.setdefault((rest, self._seen(layers)), [])
         for program in known:
             if program.fits():
                 return program, arrays
-        program = self._record(leaves, structure)
+        program = self._record(leaves, flatten((args, kwargs))[1])
         known.append(program)
         # what recording itself changed (a counter in forward) does not change from now on
         self.programs.setdefault((rest, self._seen(layers)), known)
         return program, arrays
 
     def _seen(self, layers: list[Traceable]) -> Hashable:
-        return tuple([self._watch.key(), *[self._watched(x).key() for x in layers]])
+        return (self._watch.state(), *[self._watched(x).state() for x in layers])
 
     def _watched(self, layer: Traceable) -> Watch:
         return self._watches.setdefault(id(layer), Watch(layer))
@@ -148,8 +156,8 @@ class Compiled:
         self._recorded += 1
         if self._recorded == MANY_PROGRAMS + 1:
             warnings.warn(
-                f"compile: {self._name()} was recorded {self._recorded} times, for as many kinds of "
-                "arguments. Pass what changes as tensors, not as Python numbers, and use few "
+                f"compile: {self._name()} was recorded {self._recorded} times, for as many "
+                "kinds of arguments. Pass what changes as tensors, not as Python numbers, and use few "
                 "different shapes.",
                 RuntimeWarning,
                 stacklevel=4,
@@ -234,7 +242,9 @@ class Program:
         Gradients are present or absent as they were when it was recorded, and its state
         still has, or can have again, the memory the executable works on.
         """
-        if not all(t._grad is found or self._takes_over(t._grad, found) for t, found in self._entry):
+        if not all(
+            t._grad is found or self._takes_over(t._grad, found) for t, found in self._entry
+        ):
             return False
         if CHANGES.count == self._seen_changes:
             return True
@@ -260,9 +270,7 @@ class Program:
 
     def __call__(self, inputs: Sequence[np.ndarray]) -> Any:
         """Run the program on one array per argument."""
-        arrays = [
-            np.asarray(a, d, order="C") for a, d in zip(inputs, self._dtypes, strict=True)
-        ]
+        arrays = [np.asarray(a, d, order="C") for a, d in zip(inputs, self._dtypes, strict=True)]
         for check in self._checks:
             check(arrays)
         with self._lock:
@@ -304,8 +312,6 @@ def _result(value: np.ndarray) -> Node:
     return Node(CONSTANT, TensorType(value.shape, dtype_of(value.dtype)), data=value)
 
 
-
-
 def _place(leaf: Any, trace: Trace, inputs: list[Node]) -> Any:
     """A placeholder for a tensor or array argument; anything else stands for itself."""
     if isinstance(leaf, (Parameter, Buffer)) or not isinstance(leaf, (Tensor, np.ndarray)):
@@ -338,7 +344,7 @@ def _checks(graph: Graph) -> list[Callable[[list[np.ndarray]], None]]:
     is an argument of the program (under another shape at most), it is checked at each call.
     """
     position = {n.id: k for k, n in enumerate(graph.inputs)}
-    checks = []
+    checks: list[Callable[[list[np.ndarray]], None]] = []
     for node in graph.nodes():
         if node.op.validate is None:
             continue
@@ -357,7 +363,7 @@ def _behind_views(node: Node) -> Node:
 def _check(node: Node, found: list[int | None], arrays: list[np.ndarray]) -> None:
     values = [
         np.broadcast_to(np.zeros((), i.type.dtype.numpy), i.type.shape)
-        if k is None or isinstance(i.op.kernel, Leaf) and not i.type.dtype.is_integer
+        if k is None or (isinstance(i.op.kernel, Leaf) and not i.type.dtype.is_integer)
         else arrays[k]
         for k, i in zip(found, node.inputs, strict=True)
     ]

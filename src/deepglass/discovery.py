@@ -14,7 +14,7 @@ import dis
 import functools
 import sys
 import types
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import numpy as np
@@ -230,7 +230,7 @@ def argument_token(value: Any) -> Hashable:
 
 
 class Watch:
-    """The key of everything a function or a layer can see.
+    """Tells apart the states of everything a function or a layer can see.
 
     Numbers are looked at every time; layers and optimizers are asked only when something
     changed since they were last asked.
@@ -241,10 +241,11 @@ class Watch:
         self._around: Surroundings | None = None
         self._tokens: tuple[Hashable, ...] = ()
         self._changes = -1
-        self._key: Hashable = None
+        self._states: dict[Hashable, int] = {}  # long keys are hashed once per change
+        self._state = -1
 
-    def key(self) -> Hashable:
-        """Return the key; equal keys mean that nothing in sight has changed."""
+    def state(self) -> int:
+        """Return the number of the present state; equal numbers, equal states."""
         around = self._around
         tokens = around.tokens() if around is not None else ()
         if around is None or tokens != self._tokens or CHANGES.count != self._changes:
@@ -252,8 +253,9 @@ class Watch:
                 around = self._around = Surroundings(self.thing)
                 self._tokens = around.tokens()
             self._changes = CHANGES.count
-            self._key = (self._tokens, tuple(map(_key_of, around.traceables().values())))
-        return self._key
+            key = (self._tokens, tuple(map(_key_of, around.traceables().values())))
+            self._state = self._states.setdefault(key, len(self._states))
+        return self._state
 
     def traceables(self) -> dict[str, Traceable]:
         """Return the layers, optimizers and generators in sight, by their variable's name."""
@@ -283,6 +285,7 @@ def names_of(traceables: dict[str, Traceable]) -> tuple[dict[int, str], dict[int
             scopes.setdefault(id(layer), (prefix + path).rstrip("."))
     for thing in traceables.values():
         for _, tensor in thing.named_state():
-            if getattr(tensor, "of", None) is not None and id(tensor.of) in tensors:
-                tensors[id(tensor)] = f"{tensor.role}({tensors[id(tensor.of)]})"
+            parameter = getattr(tensor, "parameter", None)
+            if id(parameter) in tensors:
+                tensors[id(tensor)] = f"{tensor.role}({tensors[id(parameter)]})"
     return tensors, scopes

@@ -344,7 +344,8 @@ def _slope_of(function: Function, args: Arrays, rng: np.random.Generator) -> Fun
     def slope(*variables: Tensor) -> Tensor:
         gradients = value_and_grad(function, range(len(args)))(*variables)[1]
         terms = [(g * d).sum() for g, d in zip(gradients, directions, strict=True)]
-        return sum(terms[1:], terms[0])
+        total: Tensor = sum(terms[1:], terms[0])
+        return total
 
     return slope
 
@@ -509,9 +510,7 @@ def _check_modes(module: Module) -> None:
             )
 
 
-def _check_compiled_module(
-    what: str, module: Module, arrays: Arrays, backend: str
-) -> None:
+def _check_compiled_module(what: str, module: Module, arrays: Arrays, backend: str) -> None:
     def run(function: Callable[..., Tensor]) -> dict[str, np.ndarray]:
         with _left_as_found(module), set_grad_enabled(False):
             result = function(*map(Tensor, arrays)).numpy()

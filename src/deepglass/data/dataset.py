@@ -83,7 +83,7 @@ class Subset(Dataset):
 
     def __init__(self, dataset: Dataset, indices: Sequence[int] | np.ndarray) -> None:
         numbers = np.array(indices, np.int64).reshape(-1)
-        if numbers.size and not (0 <= numbers.min() and numbers.max() < len(dataset)):
+        if numbers.size and not (numbers.min() >= 0 and numbers.max() < len(dataset)):
             raise DataError(
                 f"Subset: sample numbers lie between 0 and {len(dataset) - 1}; got "
                 f"{numbers.min()} to {numbers.max()}."

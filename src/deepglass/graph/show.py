@@ -20,9 +20,7 @@ def page(graph: Graph) -> str:
     def name_leaf(node: Node, fallback: str) -> str:
         return names.setdefault(node.id, node.name or fallback)
 
-    arguments = ", ".join(
-        f"{name_leaf(n, f'x{i}')}: {n.type}" for i, n in enumerate(graph.inputs)
-    )
+    arguments = ", ".join(f"{name_leaf(n, f'x{i}')}: {n.type}" for i, n in enumerate(graph.inputs))
     for i, node in enumerate(graph.state):
         name_leaf(node, f"s{i}")
     counter = 0

@@ -366,17 +366,17 @@ class Buffer(Tensor):
     Args:
         data: the initial values.
         role: what it is for, as shown by ``print(program)``.
-        of: the parameter it belongs to, if any.
+        parameter: the parameter it belongs to, if any.
     """
 
-    __slots__ = ("of", "role")
+    __slots__ = ("parameter", "role")
 
     def __init__(
-        self, data: Any, dtype: Any = None, role: str = "", of: Tensor | None = None
+        self, data: Any, dtype: Any = None, role: str = "", parameter: Tensor | None = None
     ) -> None:
         super().__init__(data, dtype)
         self.role = role
-        self.of = of
+        self.parameter = parameter
 
 
 # Making and combining -------------------------------------------------------------------

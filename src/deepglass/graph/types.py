@@ -77,7 +77,9 @@ def dtype_of(spec: object) -> DType:
     except TypeError:
         name = str(spec)
     if name not in DTYPES:
-        raise DTypeError(f"dtype: one of {', '.join(DTYPES)}; got {spec!r}. Convert the data first.")
+        raise DTypeError(
+            f"dtype: one of {', '.join(DTYPES)}; got {spec!r}. Convert the data first."
+        )
     return DTYPES[name]
 
 

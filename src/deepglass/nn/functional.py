@@ -7,8 +7,22 @@ from typing import Any
 from ..errors import ShapeError
 from ..graph.tensor import Tensor, as_tensor
 from ..ops import (
-    batch_norm, conv2d, cross_entropy, dropout, layer_norm, log_softmax, matmul, max_pool2d,
-    mse_loss, pad, relu, reshape, sigmoid, softmax, tanh, transpose,
+    batch_norm,
+    conv2d,
+    cross_entropy,
+    dropout,
+    layer_norm,
+    log_softmax,
+    matmul,
+    max_pool2d,
+    mse_loss,
+    pad,
+    relu,
+    reshape,
+    sigmoid,
+    softmax,
+    tanh,
+    transpose,
 )  # fmt: skip
 
 __all__ = [

@@ -24,9 +24,7 @@ def fan_in(tensor: Tensor) -> int:
     return tensor.numel() // max(tensor.shape[0], 1)
 
 
-def kaiming_uniform_(
-    tensor: Tensor, a: float = 0.0, generator: Generator | None = None
-) -> Tensor:
+def kaiming_uniform_(tensor: Tensor, a: float = 0.0, generator: Generator | None = None) -> Tensor:
     """Fill a weight so that signals keep their size through layers of leaky ReLU.
 
     Uniform in [-bound, bound] with bound = sqrt(6 / ((1 + a^2) fan_in)).

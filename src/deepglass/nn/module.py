@@ -111,8 +111,11 @@ class Module(Traceable):
     def trace_key(self) -> Hashable:
         """Numbers, names and modes of this module and all below it."""
         return tuple(
-            (path, type(module).__name__)
-            + tuple((k, v) for k, v in vars(module).items() if isinstance(v, _PLAIN))
+            (
+                path,
+                type(module).__name__,
+                *((k, v) for k, v in vars(module).items() if isinstance(v, _PLAIN)),
+            )
             for path, module in self.named_modules()
         )
 

@@ -1,17 +1,50 @@
 """The op records, by family, and the public functions over them."""
 
 from .composite import (
-    batch_norm, cross_entropy, dropout, layer_norm, log_softmax, mse_loss, relu, softmax,
+    batch_norm,
+    cross_entropy,
+    dropout,
+    layer_norm,
+    log_softmax,
+    mse_loss,
+    relu,
+    softmax,
 )  # fmt: skip
 from .contraction import matmul
 from .convolution import conv2d
 from .elementwise import (
-    add, div, eq, exp, ge, gt, le, log, lt, maximum, mul, ne, neg, rsqrt, sigmoid, sqrt, sub,
-    tanh, to, where,
+    add,
+    div,
+    eq,
+    exp,
+    ge,
+    gt,
+    le,
+    log,
+    lt,
+    maximum,
+    mul,
+    ne,
+    neg,
+    rsqrt,
+    sigmoid,
+    sqrt,
+    sub,
+    tanh,
+    to,
+    where,
 )  # fmt: skip
 from .indexing import gather, scatter_add
 from .movement import (
-    broadcast_to, cat, flatten, getitem, iota, pad, permute, reshape, transpose,
+    broadcast_to,
+    cat,
+    flatten,
+    getitem,
+    iota,
+    pad,
+    permute,
+    reshape,
+    transpose,
 )  # fmt: skip
 from .random import Generator, default_generator, manual_seed, rand
 from .reduction import amax, argmax, max, mean, sum

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DTypeError, DomainError, ShapeError
+from ..errors import DomainError, DTypeError, ShapeError
 from ..graph.kinds import Composite
 from ..graph.op import Misuse, Op, Sample
 from ..graph.tensor import Tensor, apply, as_tensor
 from ..graph.types import TensorType
-from .elementwise import eq, exp, gt, log, maximum, rsqrt, same, to, unify, where
+from .elementwise import eq, exp, gt, log, maximum, rsqrt, same, to, where
 from .indexing import gather
 from .movement import axis_of, broadcast_to, iota, reshape
 from .random import Generator, rand
@@ -64,14 +64,14 @@ def _softmax_reference(x: np.ndarray, dim: int) -> np.ndarray:
     if not x.size:
         return x
     e = np.exp(x - x.max(dim, keepdims=True))
-    return e / e.sum(dim, keepdims=True)
+    return np.asarray(e / e.sum(dim, keepdims=True))
 
 
 def _log_softmax_reference(x: np.ndarray, dim: int) -> np.ndarray:
     if not x.size:
         return x
     shifted = x - x.max(dim, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(dim, keepdims=True))
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(dim, keepdims=True)))
 
 
 def _shifted(x: Tensor, dim: int) -> Tensor:
@@ -181,8 +181,8 @@ def _cross_entropy_samples(rng: np.random.Generator) -> Iterator[Sample]:
 CROSS_ENTROPY = Op(
     name="cross_entropy",
     infer=_cross_entropy_type,
-    reference=lambda x, target: -np.mean(
-        np.take_along_axis(_log_softmax_reference(x, 1), target.reshape(-1, 1), 1)
+    reference=lambda x, target: (
+        -np.mean(np.take_along_axis(_log_softmax_reference(x, 1), target.reshape(-1, 1), 1))
     ),
     kernel=Composite(_cross_entropy),
     gradient=(_cross_entropy_gradient, None),
@@ -286,7 +286,8 @@ def _standardize_gradient(
 
 
 def _standardize_reference(x: np.ndarray, dims: tuple[int, ...], eps: float) -> np.ndarray:
-    return (x - x.mean(dims, keepdims=True)) / np.sqrt(x.var(dims, keepdims=True) + eps)
+    deviation = x - x.mean(dims, keepdims=True)
+    return np.asarray(deviation / np.sqrt(x.var(dims, keepdims=True) + eps))
 
 
 def _standardize_samples(rng: np.random.Generator) -> Iterator[Sample]:

@@ -78,12 +78,12 @@ def _windows(x: np.ndarray, kernel: Shape, stride: Pair, padding: Pair) -> np.nd
     """View ``x`` as (batch, channels, out height, out width, kernel height, kernel width)."""
     padded = np.pad(x, ((0, 0), (0, 0), (padding[0],) * 2, (padding[1],) * 2))
     view = np.lib.stride_tricks.sliding_window_view(padded, kernel, (2, 3))
-    return view[:, :, :: stride[0], :: stride[1]]
+    return np.asarray(view[:, :, :: stride[0], :: stride[1]])
 
 
 def _conv_reference(x: np.ndarray, w: np.ndarray, stride: Pair, padding: Pair) -> np.ndarray:
     windows = _windows(x, w.shape[2:], stride, padding)
-    return np.einsum("nchwij,ocij->nohw", windows, w, optimize=True)
+    return np.asarray(np.einsum("nchwij,ocij->nohw", windows, w, optimize=True))
 
 
 def _input_gradient_reference(
@@ -98,17 +98,19 @@ def _input_gradient_reference(
             out[
                 :, :, i : i + rows * stride[0] : stride[0], j : j + columns * stride[1] : stride[1]
             ] += part
-    return out[:, :, padding[0] : padding[0] + height, padding[1] : padding[1] + width]
+    return np.asarray(out[:, :, padding[0] : padding[0] + height, padding[1] : padding[1] + width])
 
 
 def _weight_gradient_reference(
     x: np.ndarray, g: np.ndarray, shape: Shape, stride: Pair, padding: Pair
 ) -> np.ndarray:
     windows = _windows(x, shape[2:], stride, padding)[:, :, : g.shape[2], : g.shape[3]]
-    return np.einsum("nchwij,nohw->ocij", windows, g, optimize=True)
+    return np.asarray(np.einsum("nchwij,nohw->ocij", windows, g, optimize=True))
 
 
-def _tap(b: Any, i: Any, k: Any, stride: int, padding: int, length: int, out: int, kernel: int) -> Any:
+def _tap(
+    b: Any, i: Any, k: Any, stride: int, padding: int, length: int, out: int, kernel: int
+) -> Any:
     """The input position under tap ``k`` of window ``i``, and the condition that it exists.
 
     The condition is left out on a side where the window can never leave the image.
@@ -129,7 +131,9 @@ def guarded(b: Any, tests: list[Any], read: Callable[[], Any], other: float = 0)
     return b.guard(reduce(b.logical_and, tests), read, other)
 
 
-def _conv_term(b: Any, i: Any, k: Any, x: Any, w: Any, types: Any, stride: Pair, padding: Pair) -> Any:
+def _conv_term(
+    b: Any, i: Any, k: Any, x: Any, w: Any, types: Any, stride: Pair, padding: Pair
+) -> Any:
     image, weight = types
     n, o, row, column = i
     c, u, v = k
@@ -172,7 +176,7 @@ def _weight_gradient_term(
     return guarded(b, ys + zs, lambda: x([n, c, y, z])), g([n, o, row, column])
 
 
-CONV2D = Op(
+CONV2D: Op = Op(
     name="conv2d",
     infer=_conv_type,
     reference=_conv_reference,
@@ -191,26 +195,32 @@ CONV2D = Op(
         (((3, 2, 8, 7), (5, 2, 3, 2)), {"stride": (2, 3), "padding": (1, 0)}),
         (((2, 1, 6, 19), (3, 1, 5, 5)), {"stride": (1, 1), "padding": (2, 2)}),
         (((2, 3, 5, 4), (2, 3, 1, 1)), {"stride": (2, 1), "padding": (0, 0)}),
-    ),  # fmt: skip
+    ),
     misuses=(
         Misuse(
-            (np.ones((2, 3, 5, 5)), np.ones((4, 2, 3, 3))), {"stride": (1, 1), "padding": (0, 0)},
-            ShapeError, "the images' channels",
+            (np.ones((2, 3, 5, 5)), np.ones((4, 2, 3, 3))),
+            {"stride": (1, 1), "padding": (0, 0)},
+            ShapeError,
+            "the images' channels",
         ),
         Misuse(
-            (np.ones((3, 5, 5)), np.ones((4, 3, 3, 3))), {"stride": (1, 1), "padding": (0, 0)},
-            ShapeError, "x[None]",
+            (np.ones((3, 5, 5)), np.ones((4, 3, 3, 3))),
+            {"stride": (1, 1), "padding": (0, 0)},
+            ShapeError,
+            "x[None]",
         ),
         Misuse(
-            (np.ones((1, 1, 2, 2)), np.ones((1, 1, 3, 3))), {"stride": (1, 1), "padding": (0, 0)},
-            ShapeError, "fits into",
+            (np.ones((1, 1, 2, 2)), np.ones((1, 1, 3, 3))),
+            {"stride": (1, 1), "padding": (0, 0)},
+            ShapeError,
+            "fits into",
         ),
-    ),  # fmt: skip
+    ),
     notation="{0} ∗ {1}",
     doc="Cross-correlation of images with kernels.",
 )
 
-CONV2D_INPUT_GRADIENT = Op(
+CONV2D_INPUT_GRADIENT: Op = Op(
     name="conv2d_input_gradient",
     infer=lambda g, w, shape, stride, padding: TensorType(shape, g.dtype),
     reference=_input_gradient_reference,
@@ -227,14 +237,23 @@ CONV2D_INPUT_GRADIENT = Op(
         ),
     ),
     samples=cases(
-        (((2, 5, 3, 5), (5, 3, 3, 3)), {"shape": (2, 3, 5, 7), "stride": (1, 1), "padding": (0, 0)}),
-        (((2, 4, 5, 7), (4, 3, 3, 3)), {"shape": (2, 3, 5, 7), "stride": (1, 1), "padding": (1, 1)}),
-        (((3, 5, 4, 2), (5, 2, 3, 2)), {"shape": (3, 2, 8, 7), "stride": (2, 3), "padding": (1, 0)}),
-    ),  # fmt: skip
+        (
+            ((2, 5, 3, 5), (5, 3, 3, 3)),
+            {"shape": (2, 3, 5, 7), "stride": (1, 1), "padding": (0, 0)},
+        ),
+        (
+            ((2, 4, 5, 7), (4, 3, 3, 3)),
+            {"shape": (2, 3, 5, 7), "stride": (1, 1), "padding": (1, 1)},
+        ),
+        (
+            ((3, 5, 4, 2), (5, 2, 3, 2)),
+            {"shape": (3, 2, 8, 7), "stride": (2, 3), "padding": (1, 0)},
+        ),
+    ),
     doc="The gradient of conv2d for its images: every output spread back through the kernel.",
 )
 
-CONV2D_WEIGHT_GRADIENT = Op(
+CONV2D_WEIGHT_GRADIENT: Op = Op(
     name="conv2d_weight_gradient",
     infer=lambda x, g, shape, stride, padding: TensorType(shape, x.dtype),
     reference=_weight_gradient_reference,
@@ -251,10 +270,19 @@ CONV2D_WEIGHT_GRADIENT = Op(
         ),
     ),
     samples=cases(
-        (((2, 3, 5, 7), (2, 5, 3, 5)), {"shape": (5, 3, 3, 3), "stride": (1, 1), "padding": (0, 0)}),
-        (((2, 3, 5, 7), (2, 4, 5, 7)), {"shape": (4, 3, 3, 3), "stride": (1, 1), "padding": (1, 1)}),
-        (((3, 2, 8, 7), (3, 5, 4, 2)), {"shape": (5, 2, 3, 2), "stride": (2, 3), "padding": (1, 0)}),
-    ),  # fmt: skip
+        (
+            ((2, 3, 5, 7), (2, 5, 3, 5)),
+            {"shape": (5, 3, 3, 3), "stride": (1, 1), "padding": (0, 0)},
+        ),
+        (
+            ((2, 3, 5, 7), (2, 4, 5, 7)),
+            {"shape": (4, 3, 3, 3), "stride": (1, 1), "padding": (1, 1)},
+        ),
+        (
+            ((3, 2, 8, 7), (3, 5, 4, 2)),
+            {"shape": (5, 2, 3, 2), "stride": (2, 3), "padding": (1, 0)},
+        ),
+    ),
     doc="The gradient of conv2d for its weights: images correlated with output gradients.",
 )
 

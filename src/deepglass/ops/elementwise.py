@@ -23,7 +23,7 @@ from .movement import broadcast_together
 from .samples import SHAPES, binary_samples, compare_samples, real, unary_samples
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ElementwiseOp(Op):
     """An elementwise record that can be called with tensors, arrays and numbers.
 
@@ -236,7 +236,7 @@ tanh = _unary(
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:
     decay = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1, decay) / (1 + decay)
+    return np.asarray(np.where(x >= 0, 1, decay) / (1 + decay))
 
 
 sigmoid = _unary(
@@ -307,14 +307,14 @@ def _where_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample((rng.random(shape) < 0.5, real(rng, shape), real(rng, shape)))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class _Where(ElementwiseOp):
     def __call__(self, *operands: Any) -> Tensor:
         condition, x, y = operands
         return apply(self, *broadcast_together("where", as_tensor(condition), *unify((x, y))))
 
 
-where = _Where(
+where: ElementwiseOp = _Where(
     name="where",
     infer=_where_type,
     reference=np.where,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DTypeError, DomainError, ShapeError
+from ..errors import DomainError, DTypeError, ShapeError
 from ..graph.kinds import Pull, Scatter
 from ..graph.op import Misuse, Op, Sample
 from ..graph.tensor import Tensor, apply, as_tensor
@@ -32,8 +32,7 @@ def _check_index(name: str, x: TensorType, index: TensorType, dim: int) -> None:
 def _check_positions(name: str, length: int, index: np.ndarray) -> None:
     if index.size and (index.min() < 0 or index.max() >= length):
         raise DomainError(
-            f"{name}: positions lie between 0 and {length - 1}; got {index.min()} to "
-            f"{index.max()}."
+            f"{name}: positions lie between 0 and {length - 1}; got {index.min()} to {index.max()}."
         )
 
 
@@ -43,7 +42,7 @@ def _gather_type(x: TensorType, index: TensorType, dim: int) -> TensorType:
 
 
 def _along(index: np.ndarray, dim: int) -> tuple[np.ndarray, ...]:
-    grids = list(np.indices(index.shape, sparse=True))
+    grids: list[np.ndarray] = list(np.indices(index.shape, sparse=True))
     grids[dim] = index
     return tuple(grids)
 

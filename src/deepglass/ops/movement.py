@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import accumulate
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from ..errors import DTypeError, DomainError, ShapeError
+from ..errors import DomainError, DTypeError, ShapeError
 from ..graph.kinds import Elementwise, Pull, View
 from ..graph.op import Misuse, Op, Sample
 from ..graph.tensor import Tensor, apply, as_tensor
@@ -50,10 +51,12 @@ RESHAPE = Op(
     kernel=View(),
     gradient=(lambda g, y, x, shape: reshape(g, x.shape),),
     samples=cases(
-        (((2, 3),), {"shape": (6,)}), (((2, 3, 5),), {"shape": (5, 6)}),
-        (((),), {"shape": (1, 1)}), (((0, 3),), {"shape": (3, 0)}),
+        (((2, 3),), {"shape": (6,)}),
+        (((2, 3, 5),), {"shape": (5, 6)}),
+        (((),), {"shape": (1, 1)}),
+        (((0, 3),), {"shape": (3, 0)}),
         (((2, 3, 5),), {"shape": (2, 15)}),
-    ),  # fmt: skip
+    ),
     misuses=(Misuse((np.ones((2, 3)),), {"shape": (4,)}, ShapeError, "6 elements"),),
     notation="reshape({0}, {shape})",
     doc="The same elements in the same (row-major) order under another shape.",
@@ -103,7 +106,7 @@ def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         return reshape(x, 1)
     first, last = (axis_of("flatten", d, x.ndim) for d in (start_dim, end_dim))
     merged = prod(x.shape[first : last + 1])
-    return reshape(x, x.shape[:first] + (merged,) + x.shape[last + 1 :])
+    return reshape(x, *x.shape[:first], merged, *x.shape[last + 1 :])
 
 
 # transpose ------------------------------------------------------------------------------
@@ -126,9 +129,11 @@ TRANSPOSE = Op(
     kernel=Pull(lambda b, i, x, types, dims: x([i[k] for k in _inverse(dims)])),
     gradient=(lambda g, y, x, dims: permute(g, _inverse(dims)),),
     samples=cases(
-        (((2, 3),), {"dims": (1, 0)}), (((2, 3, 5, 7),), {"dims": (2, 0, 3, 1)}),
-        (((2, 3, 5),), {"dims": (2, 1, 0)}), (((),), {"dims": ()}),
-    ),  # fmt: skip
+        (((2, 3),), {"dims": (1, 0)}),
+        (((2, 3, 5, 7),), {"dims": (2, 0, 3, 1)}),
+        (((2, 3, 5),), {"dims": (2, 1, 0)}),
+        (((),), {"dims": ()}),
+    ),
     misuses=(Misuse((np.ones((2, 3)),), {"dims": (0, 0)}, ShapeError, "occurs once"),),
     notation="{0}ᵀ",
     doc="The axes of x in another order: axis k of the result is axis dims[k] of x.",
@@ -189,10 +194,13 @@ BROADCAST = Op(
     kernel=Pull(_broadcast_rule),
     gradient=(_broadcast_gradient,),
     samples=cases(
-        (((),), {"shape": (2, 3)}), (((3,),), {"shape": (2, 3)}), (((2, 1),), {"shape": (2, 3)}),
-        (((3, 1),), {"shape": (2, 3, 5)}), (((1,),), {"shape": (0,)}),
+        (((),), {"shape": (2, 3)}),
+        (((3,),), {"shape": (2, 3)}),
+        (((2, 1),), {"shape": (2, 3)}),
+        (((3, 1),), {"shape": (2, 3, 5)}),
+        (((1,),), {"shape": (0,)}),
         (((5, 1, 1),), {"shape": (2, 5, 3, 7)}),
-    ),  # fmt: skip
+    ),
     misuses=(Misuse((np.ones((2, 3)),), {"shape": (2, 4)}, ShapeError, "equal or 1"),),
     notation="{0}",
     doc="x repeated along axes where its length is 1 or missing.",
@@ -263,10 +271,12 @@ SLICE = Op(
     ),
     gradient=(_slice_gradient,),
     samples=cases(
-        (((7,),), {"ranges": ((2, 5, 1),)}), (((7,),), {"ranges": ((1, 7, 3),)}),
+        (((7,),), {"ranges": ((2, 5, 1),)}),
+        (((7,),), {"ranges": ((1, 7, 3),)}),
         (((2, 3, 5),), {"ranges": ((0, 2, 1), (1, 2, 1), (0, 5, 2))}),
-        (((7,),), {"ranges": ((3, 3, 1),)}), (((40,),), {"ranges": ((3, 39, 2),)}),
-    ),  # fmt: skip
+        (((7,),), {"ranges": ((3, 3, 1),)}),
+        (((40,),), {"ranges": ((3, 39, 2),)}),
+    ),
     notation="{0}[{ranges}]",
     doc="Every step-th element from start to stop along each axis.",
 )
@@ -338,12 +348,11 @@ PAD = Op(
         (((5,),), {"widths": ((2, 1, 0),), "value": 0.0}),
         (((5,),), {"widths": ((0, 1, 2),), "value": 0.0}),
         (((2, 3),), {"widths": ((1, 0, 0), (0, 2, 1)), "value": 1.5}),
-        (((0,),), {"widths": ((2, 0, 0),), "value": 0.5}), (((),), {"widths": (), "value": 0.0}),
+        (((0,),), {"widths": ((2, 0, 0),), "value": 0.5}),
+        (((),), {"widths": (), "value": 0.0}),
         (((3, 20),), {"widths": ((0, 0, 0), (1, 1, 0)), "value": 0.0}),
-    ),  # fmt: skip
-    misuses=(
-        Misuse((np.ones(2),), {"widths": ((-1, 0, 0),), "value": 0.0}, ShapeError, ">= 0"),
     ),
+    misuses=(Misuse((np.ones(2),), {"widths": ((-1, 0, 0),), "value": 0.0}, ShapeError, ">= 0"),),
     notation="pad({0}, {widths}, {value})",
     doc="x with ``value`` before, after and between its elements along each axis.",
 )
@@ -363,7 +372,9 @@ def pad(x: Any, pad: Sequence[int], value: float = 0.0) -> Tensor:
     """
     x = as_tensor(x)
     if len(pad) % 2 or len(pad) > 2 * x.ndim:
-        raise ShapeError(f"pad: two widths per axis, last axis first; got {tuple(pad)} for {x.type}.")
+        raise ShapeError(
+            f"pad: two widths per axis, last axis first; got {tuple(pad)} for {x.type}."
+        )
     widths = [(0, 0, 0)] * x.ndim
     for k in range(len(pad) // 2):
         widths[-1 - k] = (int(pad[2 * k]), int(pad[2 * k + 1]), 0)
@@ -446,7 +457,7 @@ def _concat_rule(b: Any, i: Any, *reads: Any, types: Any, dim: int) -> Any:
     for read, start, stop in zip(reads, starts, starts[1:], strict=False):
         at = [*i[:dim], b.sub(k, b.const(start, like=k)), *i[dim + 1 :]]
         inside = b.logical_and(b.ge(k, b.const(start, like=k)), b.lt(k, b.const(stop, like=k)))
-        piece = b.guard(inside, lambda read=read, at=at: read(at), 0)
+        piece = b.guard(inside, partial(read, at), 0)
         result = piece if result is None else b.where(inside, piece, result)
     return result
 
@@ -470,10 +481,12 @@ CONCAT = Op(
     kernel=Pull(_concat_rule),
     gradient=tuple(_concat_part(k) for k in range(MAX_PIECES)),
     samples=cases(
-        (((2,), (3,)), {"dim": 0}), (((2, 3), (2, 5)), {"dim": 1}),
-        (((2, 3), (1, 3), (0, 3)), {"dim": 0}), (((5,),), {"dim": 0}),
+        (((2,), (3,)), {"dim": 0}),
+        (((2, 3), (2, 5)), {"dim": 1}),
+        (((2, 3), (1, 3), (0, 3)), {"dim": 0}),
+        (((5,),), {"dim": 0}),
         (((3, 20), (3, 17)), {"dim": 1}),
-    ),  # fmt: skip
+    ),
     misuses=(Misuse((np.ones((2, 3)), np.ones((3, 3))), {"dim": 1}, ShapeError, "agree"),),
     doc="The inputs one after another along the axis dim.",
 )

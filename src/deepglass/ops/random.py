@@ -28,7 +28,7 @@ _ROUNDS = 20
 _MASK = 0xFFFFFFFF
 
 
-def _rounds(k0: Any, k1: Any, x0: Any, x1: Any, w: Any) -> Any:
+def _rounds(w: Any, k0: Any, k1: Any, x0: Any, x1: Any) -> Any:
     """Threefry-2x32 over the words of ``w``; returns the first word of the block."""
     keys = (k0, k1, w.xor(w.xor(k0, k1), _PARITY))
     x0, x1 = w.add(x0, keys[0]), w.add(x1, keys[1])
@@ -78,7 +78,7 @@ class _ArrayWords:
 def _reference(key: np.ndarray, counter: np.ndarray) -> np.ndarray:
     low, high = np.uint64(_MASK), np.uint64(32)
     words = [(v & low).astype(np.uint32) for v in (key, key >> high, counter, counter >> high)]
-    return np.asarray(_rounds(*words, w=_ArrayWords()))
+    return np.asarray(_rounds(_ArrayWords(), *words))
 
 
 def _rule(b: Any, key: Any, counter: Any) -> Any:
@@ -86,7 +86,7 @@ def _rule(b: Any, key: Any, counter: Any) -> Any:
     for value in (key, counter):
         words.append(b.cast(value, uint32))
         words.append(b.cast(b.shr(value, b.const(32, like=value)), uint32))
-    return _rounds(*words, w=_Words(b))
+    return _rounds(_Words(b), *words)
 
 
 def _type(key: TensorType, counter: TensorType) -> TensorType:

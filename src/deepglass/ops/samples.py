@@ -57,22 +57,35 @@ def compare_samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((np.repeat(odd, 5), np.tile(odd, 5)), smooth=False)
 
 
+Reductions = tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]
+
+ONE_AXIS: Reductions = (
+    ((7,), (0,)),
+    ((2, 3), (0,)),
+    ((2, 3), (1,)),
+    ((2, 3, 5), (1,)),
+    ((3, 40), (1,)),
+    ((40, 3), (0,)),
+    ((1, 3), (0,)),
+)
+SEVERAL_AXES: Reductions = (
+    ((), ()),
+    ((2, 3, 5), (0, 2)),
+    ((2, 3, 5, 7), (0, 2, 3)),
+    ((2, 3), (0, 1)),
+    ((5, 3, 2), (0, 1, 2)),
+)
+
+
 def along_axes(values: Callable[..., np.ndarray], axes: bool = True) -> Samples:
     """Samples of a reduction over one, several or all axes."""
 
     def samples(rng: np.random.Generator) -> Iterator[Sample]:
-        for shape, dim in (
-            ((7,), (0,)), ((2, 3), (0,)), ((2, 3), (1,)), ((2, 3, 5), (1,)), ((3, 40), (1,)),
-            ((40, 3), (0,)), ((1, 3), (0,)),
-        ):  # fmt: skip
+        for shape, dim in ONE_AXIS:
             for keepdim in (False, True):
                 yield Sample((values(rng, shape),), {"dim": dim, "keepdim": keepdim})
-        if axes:
-            for shape, dim in (
-                ((), ()), ((2, 3, 5), (0, 2)), ((2, 3, 5, 7), (0, 2, 3)), ((2, 3), (0, 1)),
-                ((5, 3, 2), (0, 1, 2)),
-            ):  # fmt: skip
-                yield Sample((values(rng, shape),), {"dim": dim, "keepdim": False})
+        for shape, dim in SEVERAL_AXES if axes else ():
+            yield Sample((values(rng, shape),), {"dim": dim, "keepdim": False})
 
     return samples
 

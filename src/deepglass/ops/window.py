@@ -8,11 +8,12 @@ result does not depend on any order.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from ..errors import ShapeError
+from ..errors import DTypeError, ShapeError
 from ..graph.kinds import Pull
 from ..graph.op import Misuse, Op, Sample
 from ..graph.tensor import Tensor, apply, as_tensor
@@ -27,7 +28,12 @@ def _code_dtype(kernel: Pair) -> DType:
 
 def _pooled(x: TensorType, kernel: Pair, stride: Pair, padding: Pair) -> Shape:
     check_image("max_pool2d", x)
-    if min(kernel) < 1 or min(stride) < 1 or 2 * padding[0] > kernel[0] or 2 * padding[1] > kernel[1]:
+    if (
+        min(kernel) < 1
+        or min(stride) < 1
+        or 2 * padding[0] > kernel[0]
+        or 2 * padding[1] > kernel[1]
+    ):
         raise ShapeError(
             "max_pool2d: kernel and stride are at least 1 and the padding at most half the "
             f"kernel; got kernel {kernel}, stride {stride}, padding {padding}."
@@ -44,18 +50,23 @@ def _pooled(x: TensorType, kernel: Pair, stride: Pair, padding: Pair) -> Shape:
     return (*x.shape[:2], *size)
 
 
+def _argmax_type(x: TensorType, kernel: Pair, stride: Pair, padding: Pair) -> TensorType:
+    if not x.dtype.is_float:
+        raise DTypeError(f"max_pool2d: pixels are floats; got {x}. Convert with .to(dg.float32).")
+    return TensorType(_pooled(x, kernel, stride, padding), _code_dtype(kernel))
+
+
 def _positions(kernel: Pair) -> Iterator[tuple[int, int]]:
     return ((u, v) for u in range(kernel[0]) for v in range(kernel[1]))
 
 
 def _argmax_reference(x: np.ndarray, kernel: Pair, stride: Pair, padding: Pair) -> np.ndarray:
     widths = ((0, 0), (0, 0), (padding[0],) * 2, (padding[1],) * 2)
-    low = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
     view = np.lib.stride_tricks.sliding_window_view(
-        np.pad(x, widths, constant_values=low), kernel, (2, 3)
+        np.pad(x, widths, constant_values=-np.inf), kernel, (2, 3)
     )[:, :, :: stride[0], :: stride[1]]
     best = view.reshape(*view.shape[:4], -1).argmax(-1)
-    return best.astype(_code_dtype(kernel).numpy)
+    return np.asarray(best.astype(_code_dtype(kernel).numpy))
 
 
 def _pixel(b: Any, i: Any, tap: int, stride: int, padding: int) -> Any:
@@ -73,7 +84,9 @@ def _inside(b: Any, at: Any, length: int, first: int, span: int) -> list[Any]:
     return tests
 
 
-def _argmax_rule(b: Any, i: Any, x: Any, types: Any, kernel: Pair, stride: Pair, padding: Pair) -> Any:
+def _argmax_rule(
+    b: Any, i: Any, x: Any, types: Any, kernel: Pair, stride: Pair, padding: Pair
+) -> Any:
     image = types[0]
     out = _pooled(image, kernel, stride, padding)
     n, c, row, column = i
@@ -84,7 +97,7 @@ def _argmax_rule(b: Any, i: Any, x: Any, types: Any, kernel: Pair, stride: Pair,
         rows = _inside(b, y, image.shape[2], u - padding[0], (out[2] - 1) * stride[0])
         columns = _inside(b, z, image.shape[3], v - padding[1], (out[3] - 1) * stride[1])
         tests = rows + columns
-        value = guarded(b, tests, lambda y=y, z=z: x([n, c, y, z]), float("-inf"))
+        value = guarded(b, tests, partial(x, [n, c, y, z]), float("-inf"))
         here = b.cast(b.const(u * kernel[1] + v, like=None), _code_dtype(kernel))
         if best is None:
             best, code = value, here
@@ -112,9 +125,7 @@ _POOLINGS = (
 
 WINDOW_ARGMAX = Op(
     name="window_argmax",
-    infer=lambda x, kernel, stride, padding: TensorType(
-        _pooled(x, kernel, stride, padding), _code_dtype(kernel)
-    ),
+    infer=_argmax_type,
     reference=_argmax_reference,
     kernel=Pull(
         _argmax_rule,
@@ -125,14 +136,18 @@ WINDOW_ARGMAX = Op(
     samples=_argmax_samples,
     misuses=(
         Misuse(
-            (np.ones((1, 1, 2, 2)),), {"kernel": (3, 3), "stride": (1, 1), "padding": (0, 0)},
-            ShapeError, "fits into",
+            (np.ones((1, 1, 2, 2)),),
+            {"kernel": (3, 3), "stride": (1, 1), "padding": (0, 0)},
+            ShapeError,
+            "fits into",
         ),
         Misuse(
-            (np.ones((1, 1, 2, 2)),), {"kernel": (2, 2), "stride": (1, 1), "padding": (2, 2)},
-            ShapeError, "half the kernel",
+            (np.ones((1, 1, 2, 2)),),
+            {"kernel": (2, 2), "stride": (1, 1), "padding": (2, 2)},
+            ShapeError,
+            "half the kernel",
         ),
-    ),  # fmt: skip
+    ),
     doc="The number of the first largest pixel in each window, counted row by row from 0.",
 )
 
@@ -140,9 +155,20 @@ WINDOW_ARGMAX = Op(
 def _take_reference(
     x: np.ndarray, code: np.ndarray, kernel: Pair, stride: Pair, padding: Pair
 ) -> np.ndarray:
-    n, c, row, column = np.indices(code.shape, sparse=True)
+    at, inside = _places(code, x.shape, kernel, stride, padding)
+    return np.asarray(np.where(inside, x[at], x.dtype.type(-np.inf)))
+
+
+def _places(
+    code: np.ndarray, image: Shape, kernel: Pair, stride: Pair, padding: Pair
+) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+    """The index of the pixel each code names, and whether it lies in the image: it does not
+    where a window at the border holds nothing but -inf."""
+    n, c, row, column = np.ogrid[tuple(slice(k) for k in code.shape)]
     u, v = np.divmod(code.astype(np.int64), kernel[1])
-    return x[n, c, row * stride[0] + u - padding[0], column * stride[1] + v - padding[1]]
+    y, z = row * stride[0] + u - padding[0], column * stride[1] + v - padding[1]
+    inside = (y >= 0) & (y < image[2]) & (z >= 0) & (z < image[3])
+    return (n, c, np.where(inside, y, 0), np.where(inside, z, 0)), inside
 
 
 def _take_rule(
@@ -160,7 +186,7 @@ def _take_rule(
         here = b.eq(winner, b.const(u * kernel[1] + v, like=winner))
         rows = _inside(b, y, image[2], u - padding[0], (out[2] - 1) * stride[0])
         columns = _inside(b, z, image[3], v - padding[1], (out[3] - 1) * stride[1])
-        value = guarded(b, rows + columns, lambda y=y, z=z: x([n, c, y, z]))
+        value = guarded(b, rows + columns, partial(x, [n, c, y, z]), float("-inf"))
         result = value if result is None else b.where(here, value, result)
     return result
 
@@ -172,7 +198,7 @@ def _take_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample((x, _argmax_reference(x, kernel, stride, padding)), params)
 
 
-WINDOW_TAKE = Op(
+WINDOW_TAKE: Op = Op(
     name="window_take",
     infer=lambda x, code, kernel, stride, padding: TensorType(code.shape, x.dtype),
     reference=_take_reference,
@@ -197,10 +223,8 @@ def _put_reference(
     g: np.ndarray, code: np.ndarray, shape: Shape, kernel: Pair, stride: Pair, padding: Pair
 ) -> np.ndarray:
     out = np.zeros(shape, g.dtype)
-    n, c, row, column = np.indices(code.shape, sparse=True)
-    u, v = np.divmod(code.astype(np.int64), kernel[1])
-    where = (n, c, row * stride[0] + u - padding[0], column * stride[1] + v - padding[1])
-    np.add.at(out, where, g)
+    at, inside = _places(code, shape, kernel, stride, padding)
+    np.add.at(out, at, np.where(inside, g, 0))
     return out
 
 
@@ -240,8 +264,8 @@ def _put_rule(
         for z, v, zs in _covering(b, column, shape[3], kernel[1], stride[1], padding[1], out[3]):
             tests, at = ys + zs, [n, c, y, z]
             tap = b.add(b.mul(u, b.const(kernel[1], like=u)), v)
-            winner = guarded(b, tests, lambda at=at: code(at))
-            value = guarded(b, tests, lambda at=at: g(at))
+            winner = guarded(b, tests, partial(code, at))
+            value = guarded(b, tests, partial(g, at))
             hit = b.eq(b.cast(winner, int32), b.cast(tap, int32))
             part = b.where(hit, value, b.const(0, like=value))
             total = part if total is None else b.add(total, part)
@@ -255,7 +279,7 @@ def _put_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample((real(rng, code.shape), code), {"shape": shape, **params})
 
 
-WINDOW_PUT = Op(
+WINDOW_PUT: Op = Op(
     name="window_put",
     infer=lambda g, code, shape, kernel, stride, padding: TensorType(shape, g.dtype),
     reference=_put_reference,

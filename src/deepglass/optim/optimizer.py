@@ -88,7 +88,7 @@ class Optimizer(Traceable):
     def buffers(self, role: str) -> None:
         """Make one buffer of zeros per parameter, called ``role``."""
         self.state[role] = {
-            id(p): Buffer(np.zeros(p.shape, p.dtype.numpy), role=role, of=p)
+            id(p): Buffer(np.zeros(p.shape, p.dtype.numpy), role=role, parameter=p)
             for group in self.param_groups
             for p in group["params"]
         }

@@ -32,6 +32,11 @@ class SGD(Optimizer):
     def update(self, p: Parameter, g: Tensor, group: ParamGroup, *scalars: Tensor) -> None:
         (lr,) = scalars
         if group["momentum"]:
+            if "momentum" not in self.state:
+                raise DomainError(
+                    "SGD: an optimizer made without momentum has no memory for it; got momentum "
+                    f"{group['momentum']} later. Make a new SGD(..., momentum=...)."
+                )
             velocity = self.state["momentum"][id(p)]
             velocity.rebind((velocity * group["momentum"] + g).node)
             g = velocity

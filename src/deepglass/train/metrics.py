@@ -47,7 +47,7 @@ def confusion_matrix(predicted: Any, labels: Any, classes: int) -> np.ndarray:
             f"confusion_matrix: one answer per label; got {answer.shape} and {truth.shape}."
         )
     both = np.concatenate([answer, truth])
-    if both.size and not (0 <= both.min() and both.max() < classes):
+    if both.size and not (both.min() >= 0 and both.max() < classes):
         raise DataError(
             f"confusion_matrix: class numbers lie between 0 and {classes - 1}; got "
             f"{both.min()} to {both.max()}."

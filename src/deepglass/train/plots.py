@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import DataError
+from .saving import write_atomically
 from .trainer import Epoch
 
 TRAIN, TEST, INK = "#2f6fde", "#e8590c", "#1f2430"
@@ -95,6 +97,13 @@ def png(figure: Any) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=130)
     return buffer.getvalue()
+
+
+def draw(figure: Any, path: Path) -> None:
+    """Write a figure as PNG to ``path``, whose folder is made if need be, and say so."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, png(figure))
+    print(f"drawn: {path}")
 
 
 def _curves(axes: Any, history: Sequence[Epoch], name: str, scale: float, label: str) -> None:

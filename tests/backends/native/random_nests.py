@@ -38,7 +38,7 @@ class RandomNests:
         """Return one nest in one phase, sometimes in chunks."""
         count = self.pick((1, 1, 2, 2, 3))
         axes = tuple(self._axis(f"i{n}") for n in range(count))
-        over = tuple(self._axis(f"k{n}") for n in range(self.pick((0, 0, 1, 1, 2))))
+        over = tuple(self._axis(f"k{n}", 17) for n in range(self.pick((0, 0, 1, 1, 2))))
         self.axes = axes + over
         accums = []
         for n in range(self.pick((1, 1, 2)) if over else 0):
@@ -52,13 +52,13 @@ class RandomNests:
         rows = self.pick((None, axes[0], axes[0]))
         if any(s.index.loaded for s in stores):
             rows = None  # chunks would add to one place at once
-        chunk = int(self.rng.integers(1, axes[0].extent + 1))
+        chunk = int(self.rng.integers(1, axes[0].extent + 2))
         if self.chance(0.6):
             nest = replace(nest, schedule=self.schedule(nest))
         return ir.Program(((ir.Phase((nest,), rows, chunk),),))
 
-    def _axis(self, name: str) -> ir.Axis:
-        return ir.Axis(name, self.pick(EXTENTS))
+    def _axis(self, name: str, most: int = 40) -> ir.Axis:
+        return ir.Axis(name, 0 if self.chance(0.02) else min(most, self.pick(EXTENTS)))
 
     # expressions
 
@@ -131,7 +131,7 @@ class RandomNests:
             step = self.pick(STEPS)
             if step:
                 terms.append((a, step))
-                reach = step * (a.extent - 1)
+                reach = step * max(0, a.extent - 1)
                 low, high = low + min(reach, 0), high + max(reach, 0)
         return terms, low, high
 

@@ -1,13 +1,13 @@
 """The native backend: graph --> loop IR --> LLVM --> one call.
 
-    roots       which values are stored, which are computed where they are used
-    recipe      how one root's elements are computed, as an expression over loop variables
-    groups      which roots share loops, which loops share a pass over the rows
-    memory      where values live
-    lower       all of this together: the graph as a program of the loop IR (`ir`)
-    schedule    vectors and register blocks for each set of loops
-    emit        loop IR to LLVM IR, `mathlib` for exp and its like
-    threads     the workers that run the machine code
+roots       which values are stored, which are computed where they are used
+recipe      how one root's elements are computed, as an expression over loop variables
+groups      which roots share loops, which loops share a pass over the rows
+memory      where values live
+lower       all of this together: the graph as a program of the loop IR (`ir`)
+schedule    vectors and register blocks for each set of loops
+emit        loop IR to LLVM IR, `mathlib` for exp and its like
+threads     the workers that run the machine code
 """
 
 from __future__ import annotations

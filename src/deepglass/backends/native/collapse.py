@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from . import ir
 
@@ -28,7 +29,7 @@ def collapse(nest: ir.Nest, fixed: frozenset[ir.Axis]) -> ir.Nest:
 def _joinable(
     axes: tuple[ir.Axis, ...], indices: list[ir.Index], fixed: frozenset[ir.Axis]
 ) -> tuple[ir.Axis, ir.Axis] | None:
-    for a, b in zip(axes, axes[1:], strict=False):
+    for a, b in pairwise(axes):
         if a in fixed or b in fixed or a.extent == 0 or b.extent == 0:
             continue
         if all(i.coefficient(a) == b.extent * i.coefficient(b) for i in indices):
@@ -110,5 +111,3 @@ class _Rewrite:
                 return ir.Call(op, tuple(self.expr(a) for a in args), dtype)
             case _:
                 return expr
-
-

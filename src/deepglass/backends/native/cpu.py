@@ -67,7 +67,9 @@ def forced_cpu(kind: str) -> Cpu:
     """
     if kind not in _FORCED:
         known = ", ".join(_FORCED)
-        raise BackendError(f"DEEPGLASS_CPU: one of {known}; got {kind!r}. Unset it to use the host.")
+        raise BackendError(
+            f"DEEPGLASS_CPU: one of {known}; got {kind!r}. Unset it to use the host."
+        )
     return Cpu(*_FORCED[kind])
 
 

@@ -85,7 +85,11 @@ class _ModuleEmitter:
         if _single(phase):
             self.parts += [head, *_on_first_thread(pointers, calls[last] if chunks else []), ""]
         else:
-            self.parts += [head, *_over_chunks(chunks, size, pointers, calls[size], calls[last]), ""]
+            self.parts += [
+                head,
+                *_over_chunks(chunks, size, pointers, calls[size], calls[last]),
+                "",
+            ]
 
     def _call(
         self,
@@ -102,7 +106,9 @@ class _ModuleEmitter:
         function = emit_nest(nest, phase.chunk, Rows(phase.rows, count, phase.chunk_size))
         arguments = [bases.setdefault(b, f"%base{len(bases)}") for b in function.bases]
         pointers = "".join(f", ptr {a}" for a in arguments)
-        return f"  call void @{self._name(function, nest)}(i64 %lo, i64 %chunk, ptr %table{pointers})"
+        return (
+            f"  call void @{self._name(function, nest)}(i64 %lo, i64 %chunk, ptr %table{pointers})"
+        )
 
     def _name(self, function: Function, nest: ir.Nest) -> str:
         name = self.names.get(function.text)

@@ -242,7 +242,7 @@ class Evaluator:
         match node.kind, node.args:
             case "cast", (a,) if a.dtype.is_integer and node.dtype is int64:
                 return self._split(a)
-            case ("add" | "sub"), (a, b):
+            case (("add" | "sub"), (a, b)):
                 left, right = self._split(a), self._split(b)
                 if left is not None and right is not None:
                     return self._sum(left, right, 1 if node.kind == "add" else -1)
@@ -250,7 +250,7 @@ class Evaluator:
                 left = self._split(a)
                 if left is not None:
                     return self._sum(Lanes((), None), left, int(b.value))
-            case ("floordiv" | "mod"), (a, b) if b.kind == "const" and int(b.value) > 0:
+            case (("floordiv" | "mod"), (a, b)) if b.kind == "const" and int(b.value) > 0:
                 return self._split_division(node.kind, a, int(b.value))
         return None
 

@@ -166,15 +166,12 @@ def assign_levels(grouping: Grouping, updated: dict[int, Node]) -> None:
             used.add((group.level, group.rows))
 
 
-def _level(
-    group: Group, rows: Axis | None, grouping: Grouping, updated: dict[int, Node]
-) -> int:
+def _level(group: Group, rows: Axis | None, grouping: Grouping, updated: dict[int, Node]) -> int:
     level = 0
     for number in group.after:
         earlier = grouping.groups[number]
         together = earlier.rows == rows and (
-            rows is None
-            or all(in_own_row(r, rows) for r in _between(earlier, group, updated))
+            rows is None or all(in_own_row(r, rows) for r in _between(earlier, group, updated))
         )
         level = max(level, earlier.level + (not together))
     return level

@@ -66,13 +66,17 @@ class _NestRun:
         shape = tuple(len(self.values[a]) for a in self.axes)
         for a in self.nest.accums:
             terms = np.broadcast_to(self.value(a.expr), shape)
-            terms = terms.reshape(shape[:split] + (prod(shape[split:]),))
+            terms = terms.reshape(*shape[:split], prod(shape[split:]))
             total = _combined(a, terms)
             self.accumulators[a.name] = total.reshape(shape[:split] + (1,) * (len(shape) - split))
         if self.nest.over:
             shape = shape[:split] + (1,) * (len(shape) - split)
         results = [
-            (s, np.broadcast_to(self.index(s.index), shape), np.broadcast_to(self.value(s.expr), shape))
+            (
+                s,
+                np.broadcast_to(self.index(s.index), shape),
+                np.broadcast_to(self.value(s.expr), shape),
+            )
             for s in self.nest.stores
         ]
         for s, index, value in results:
@@ -126,10 +130,10 @@ def _combined(accum: ir.Accum, terms: Array) -> Array:
     if accum.combine == "argmax":
         if not terms.shape[-1]:
             return np.zeros(terms.shape[:-1], np.int64)
-        return np.argmax(terms, axis=-1)
+        return np.asarray(np.argmax(terms, axis=-1))
     if accum.combine == "max":
         least = -np.inf if dtype.is_float else 0 if dtype is bool_ else np.iinfo(dtype.numpy).min
-        return np.max(terms, axis=-1, initial=least).astype(dtype.numpy)
+        return np.asarray(np.max(terms, axis=-1, initial=least)).astype(dtype.numpy)
     wide = np.float64 if dtype.is_float else dtype.numpy
     return np.sum(terms, axis=-1, dtype=wide).astype(dtype.numpy)
 
@@ -174,4 +178,4 @@ _MEANING: dict[str, Any] = {
 
 def _logical_shift(a: Array, b: Array) -> Array:
     unsigned = a.dtype.str.replace("i", "u")
-    return (a.astype(unsigned) >> b.astype(unsigned)).astype(a.dtype)
+    return np.asarray(a.astype(unsigned) >> b.astype(unsigned)).astype(a.dtype)

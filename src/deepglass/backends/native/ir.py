@@ -130,10 +130,14 @@ class Acc:
 
 Expr = Const | Iota | Load | Call | Acc
 
+# maximum and minimum hand on NaN as NumPy does; shr is logical
 OPS = frozenset(
-    # arithmetic; maximum and minimum hand on NaN as NumPy does; shr is logical
-    "add sub mul div neg maximum minimum exp log sqrt rsqrt tanh sigmoid "
-    "floordiv mod eq ne lt le gt ge and or xor not shl shr where cast".split()
+    {
+        *("add", "sub", "mul", "div", "neg", "maximum", "minimum", "floordiv", "mod"),
+        *("exp", "log", "sqrt", "rsqrt", "tanh", "sigmoid"),
+        *("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "xor", "not", "shl", "shr"),
+        *("where", "cast"),
+    }
 )
 
 
@@ -218,7 +222,9 @@ class Phase:
         return Axis("chunk", -(-self.rows.extent // self.chunk_size) if self.rows else 1)
 
     def __str__(self) -> str:
-        head = f"rows {self.rows}<{self.rows.extent} by {self.chunk_size}" if self.rows else "serial"
+        head = (
+            f"rows {self.rows}<{self.rows.extent} by {self.chunk_size}" if self.rows else "serial"
+        )
         body = "\n".join(str(n) for n in self.nests)
         return f"{head}\n" + "\n".join(f"  {line}" for line in body.splitlines())
 

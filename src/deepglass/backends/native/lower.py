@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from ...graph.graph import ALIAS, Graph, Node, derived
 from ...graph.kinds import Leaf, Scatter
 from .groups import Group, Grouping, assign_levels, at_own_element
-from .ir import Axis, Buffer, Call, Const, Nest, Phase, Program, Store, conjunction
+from .ir import Axis, Buffer, Call, Const, Index, Nest, Phase, Program, Store, conjunction
 from .memory import Lifetime, place
 from .recipe import Evaluator, Recipe, domain, identity, linear, make, result
 from .roots import find_roots, is_leaf, is_number
-from .vocabulary import Index, as_expr, as_index, bounds
+from .vocabulary import as_expr, as_index, bounds
 
 ARENA = 0  # slot of the arena in the table of pointers
 
@@ -166,9 +166,13 @@ class _Lowering:
                 stores.append(Store(self.buffers[member.root.id], where, result(recipe)))
         first = group.members[0].root
         return Nest(
-            group.axes, tuple(stores), group.over, tuple(accums),
-            label=_label(group.members), source=first.source,
-        )  # fmt: skip
+            group.axes,
+            tuple(stores),
+            group.over,
+            tuple(accums),
+            label=_label(group.members),
+            source=first.source,
+        )
 
     def _scatter(self, group: Group) -> Iterator[Nest]:
         """Copy the tensor, then add the source elements one after another."""
@@ -180,21 +184,21 @@ class _Lowering:
         shape = root.type.shape
         recipe = make(root, self._evaluator())
         where = linear(shape, identity(shape, recipe.axes))
-        yield Nest(
-            recipe.axes, (Store(target, where, result(recipe)),), label=label, source=source
-        )
+        yield Nest(recipe.axes, (Store(target, where, result(recipe)),), label=label, source=source)
         evaluator = self._evaluator()
         added = root.inputs[2]
         axes = domain(added.type.shape)
         at = identity(added.type.shape, axes)
         position = evaluator.value(root.inputs[1], at)
         index = [as_index(i) for i in kernel.target(evaluator.b, at, position, **root.params)]
-        inside = conjunction(*[
-            as_expr(test)
-            for i, n in zip(index, shape, strict=True)
-            if bounds(i) is None
-            for test in (evaluator.b.ge(i, Index()), evaluator.b.lt(i, Index(constant=n)))
-        ])  # fmt: skip
+        inside = conjunction(
+            *[
+                as_expr(test)
+                for i, n in zip(index, shape, strict=True)
+                if bounds(i) is None
+                for test in (evaluator.b.ge(i, Index()), evaluator.b.lt(i, Index(constant=n)))
+            ]
+        )
         value = as_expr(evaluator.value(added, at))
         place = linear(shape, index)
         if inside is not None:  # an index outside adds zero to the first element
@@ -236,12 +240,12 @@ def _chunk_size(rows: int) -> int:
     enough for several threads; a function of the shape alone."""
     if rows >= 16:
         return 8 * max(1, rows // 512)
-    return next(size for size in (4, 3, 2, 5, 7, 1) if rows % size == 0 and rows > size or size == 1)
+    return next(
+        size for size in (4, 3, 2, 5, 7, 1) if (rows % size == 0 and rows > size) or size == 1
+    )
 
 
 def _label(members: Sequence[Recipe]) -> str:
     names = [m.root.op.name for m in members]
     paths = {m.root.path for m in members if m.root.path}
     return " ".join([" + ".join(names), *sorted(paths)[:1]])
-
-

@@ -123,7 +123,14 @@ class _NestEmitter:
         scope, bases = self.ev.scopes[0], self.ev.bases
         pointers = "".join(f", ptr {name}" for name in bases.values())
         head = f"(i64 %lo, i64 %chunk, ptr %table{pointers}) noinline #0 {{"
-        lines = [head, "entry:", *_flat([scope.head.lines, scope.body.lines]), "  ret void", "}", ""]
+        lines = [
+            head,
+            "entry:",
+            *_flat([scope.head.lines, scope.body.lines]),
+            "  ret void",
+            "}",
+            "",
+        ]
         return Function("\n".join(lines), tuple(bases))
 
     # loops
@@ -152,7 +159,11 @@ class _NestEmitter:
             return
         axis = self.outer[level]
         for region in self._regions(axis):
-            self._loop(axis, region, {}, lambda _: self._open_axes(level + 1) or {})
+            self._loop(axis, region, {}, lambda states: self._inside(level, states))
+
+    def _inside(self, level: int, states: States) -> States:
+        self._open_axes(level + 1)
+        return states
 
     def _open_over(self, level: int, states: States) -> States:
         if level == len(self.inner):
@@ -187,7 +198,9 @@ class _NestEmitter:
         last = region.stop - region.step + slack
         step = gcd(region.step, grain)
         self.place[axis] = Position(counter, 0, len(self.ev.scopes) - 1, region.start, last, step)
-        carried = {k: tuple(Value(w.name("a"), v.dtype, v.lanes) for v in s) for k, s in states.items()}
+        carried = {
+            k: tuple(Value(w.name("a"), v.dtype, v.lanes) for v in s) for k, s in states.items()
+        }
         results = body(carried)
         self._close(counter, following, label, region.step, stop)
         latch, self.label = self.label, self._exit
@@ -315,42 +328,40 @@ class _NestEmitter:
             self._store_point({a.name: results[i, point] for i, a in enumerate(self.nest.accums)})
 
     def _finish_lanes(self, results: dict[tuple[int, tuple[int, ...]], Value]) -> None:
-        """Stores where the lanes held partial results: combine the lanes first."""
-        points = list(product(*(range(self.width[a]) for a in self.outer)))
+        """Stores where the lanes held partial results: combine the lanes first.
+
+        With the columns innermost, the results of a row are neighbours and make a vector.
+        """
+        wide = self.width[self.columns] if self.columns >= 0 else 1
+        rows = [a for a in self.outer if a != self.columns]
+        axes = rows + [a for a in self.outer if a == self.columns]
+        ranks = [axes.index(a) for a in self.outer]
+        points = list(product(*(range(self.width[a]) for a in axes)))
         folded = [
-            reduce.across_lanes(self.writer, a.combine, [results[i, p] for p in points])
+            reduce.across_lanes(
+                self.writer,
+                a.combine,
+                [results[i, tuple(point[r] for r in ranks)] for point in points],
+            )
             for i, a in enumerate(self.nest.accums)
         ]
-        wide = self.width[self.columns] if self.columns >= 0 else 1
-        rows, lanes = [a for a in self.outer if a != self.columns], self.lanes
-        vector = self.vector
-        self.vector, self.lanes, self.valid = self.columns, wide, wide
-        self.width[self.columns] = 1
-        self._lanes_of(self.vector if wide > 1 else -1, wide)
-        number = {p: n for n, p in enumerate(points)}
-        for point in self._points(self.outer):
-            at = [
-                number[tuple(c if a == self.columns else i for a, i in zip(self.outer, point, strict=True))]
-                for c in range(wide)
-            ]
+        self._lanes_of(self.columns if wide > 1 else -1, wide)
+        for row, _ in enumerate(self._points(rows)):
+            start = row * wide
             self._store_point(
-                {a.name: self._pick(folded[i], at, lanes) for i, a in enumerate(self.nest.accums)}
+                {a.name: self._pick(folded[i], start, wide) for i, a in enumerate(self.nest.accums)}
             )
-        self.width[self.columns] = wide
-        self.vector, self.lanes, self.valid = vector, lanes, lanes
-        self._lanes_of(vector, lanes)
-        del rows
+        self._lanes_of(self.vector, self.lanes)
 
-    def _pick(self, folded: list[Value], numbers: list[int], lanes: int) -> Value:
-        """The results of these numbers as a scalar or a vector."""
-        w = self.writer
-        if len(numbers) == 1:
-            return w.extract(folded[numbers[0] // lanes], numbers[0] % lanes)
-        first = folded[numbers[0] // lanes]
-        last = folded[numbers[-1] // lanes]
-        start = numbers[0] // lanes * first.lanes
-        order = [n - start for n in numbers]
-        return w.shuffle(first, last if last is not first else None, order)
+    def _pick(self, folded: list[Value], start: int, count: int) -> Value:
+        """So many neighbouring results, as a vector if there are several."""
+        lanes = self.lanes
+        first = folded[start // lanes]
+        if count == 1:
+            return self.writer.extract(first, start % lanes)
+        last = folded[(start + count - 1) // lanes]
+        order = [start % lanes + i for i in range(count)]
+        return self.writer.shuffle(first, last if last is not first else None, order)
 
     def _store_point(self, accumulators: dict[str, Value]) -> None:
         """Evaluate all stores of a point, then carry them out, so that loads see old values."""
@@ -376,4 +387,3 @@ def _flat(lines: list[object]) -> Iterator[str]:
             yield from _flat(line)
         else:
             yield str(line)
-

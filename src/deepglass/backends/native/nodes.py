@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 
+from ...graph.types import DType, bool_
 from . import ir
 from .text import Number
-from ...graph.types import DType, bool_
 
 Terms = tuple[tuple[int, int], ...]
 
@@ -137,7 +137,15 @@ class NodeTable:
                 axes.update(a for a, _ in index.terms)
             pinned = pinned or any(n.pinned for n in inner)
             known = Node(
-                len(self._by_key), kind, dtype, args, tuple(sorted(axes)), index, buffer, value, pinned
+                len(self._by_key),
+                kind,
+                dtype,
+                args,
+                tuple(sorted(axes)),
+                index,
+                buffer,
+                value,
+                pinned,
             )
             self._by_key[key] = known
         return known

@@ -69,9 +69,9 @@ def apply(w: Writer, op: str, args: list[Value], dtype: DType) -> Value:
             return w.binary("xor", a, constant(_all_ones(a.dtype), a.dtype, a.lanes))
         case "where", [condition, a, b]:
             return w.select(condition, a, b)
-        case ("maximum" | "minimum"), [a, b]:
+        case (("maximum" | "minimum"), [a, b]):
             return extremum(w, op, a, b)
-        case ("floordiv" | "mod"), [a, b]:
+        case (("floordiv" | "mod"), [a, b]):
             return _float_division(w, op, a, b) if a.dtype.is_float else division(w, op, a, b)
         case _, [a, b] if op in COMPARISONS:
             return compare(w, op, a, b)
@@ -125,8 +125,10 @@ def cast(w: Writer, a: Value, dtype: DType) -> Value:
     if dtype.is_float:
         return w.convert("uitofp" if unsigned(source) else "sitofp", a, dtype)
     if a.known is not None:
-        return constants([_wrap(v, dtype) for v in a.known], dtype) if a.lanes > 1 else constant(
-            _wrap(a.known[0], dtype), dtype
+        return (
+            constants([_wrap(v, dtype) for v in a.known], dtype)
+            if a.lanes > 1
+            else constant(_wrap(a.known[0], dtype), dtype)
         )
     if dtype.bytes == source.bytes and source is not bool_:
         return Value(a.text, dtype, a.lanes)
@@ -234,5 +236,3 @@ def _is_constant(a: Value) -> bool:
     if a.text.startswith("%"):
         return False
     return number_text(float("nan"), a.dtype) not in a.text
-
-

@@ -151,7 +151,7 @@ def _bounds_of(op: str, inner: list[Bounds]) -> Bounds | None:
         case "floordiv", [(a, b), (c, d)] if c == d > 0:
             return a // c, b // c
         case "mod", [(a, b), (c, d)] if c == d > 0:
-            return (a, b) if 0 <= a and b < c else (0, c - 1)
+            return (a, b) if a >= 0 and b < c else (0, c - 1)
         case "where", [_, (a, b), (c, d)]:
             return min(a, c), max(b, d)
     return None

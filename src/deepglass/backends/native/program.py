@@ -44,8 +44,7 @@ class NativeExecutable:
             self._keep.append(kept)
             self._table[k + 1] = kept.ctypes.data
         self._outputs = [
-            (results + k + 1, n.type.shape, n.type.dtype.numpy)
-            for k, n in enumerate(graph.outputs)
+            (results + k + 1, n.type.shape, n.type.dtype.numpy) for k, n in enumerate(graph.outputs)
         ]
 
     def __call__(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:

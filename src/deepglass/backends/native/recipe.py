@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from ...errors import BackendError
@@ -126,18 +127,20 @@ class Evaluator:
         """Return the element from the node's own rule, even if the node is stored."""
         kernel = node.op.kernel
         if isinstance(kernel, Elementwise):
-            if not node.inputs:
-                return kernel.rule(self.b, at, **node.params)
-            return kernel.rule(self.b, *[self.value(i, at) for i in node.inputs], **node.params)
+            operands: list[Any] = [self.value(i, at) for i in node.inputs] or [at]
+            element: Scalar = kernel.rule(self.b, *operands, **node.params)
+            return element
         if isinstance(kernel, View):
             return self._view(node, at)
         if isinstance(kernel, Pull):
-            return kernel.rule(self.b, at, *self.readers(node), types=_types(node), **node.params)
+            reads = self.readers(node)
+            element = kernel.rule(self.b, at, *reads, types=_types(node), **node.params)
+            return element
         raise BackendError(f"native: {node.op.name} is computed by loops of its own; it was not.")
 
     def readers(self, node: Node) -> list[Callable[[Sequence[Scalar]], Scalar]]:
         """Return a function per input that reads it at any index."""
-        return [lambda index, i=i: self._checked(i, index) for i in node.inputs]
+        return [partial(self._checked, i) for i in node.inputs]
 
     def _checked(self, node: Node, index: Sequence[Scalar]) -> Scalar:
         """Read where an index from memory may point: outside, the value is NaN (or 0)."""

@@ -62,8 +62,10 @@ def across_lanes(w: Writer, combine: str, vectors: Sequence[Value]) -> list[Valu
         if len(level) == 1:
             level = [_fold_alone(w, combine, level[0], segment)]
         else:
-            pairs = [(level[i], level[i + 1] if i + 1 < len(level) else None)
-                     for i in range(0, len(level), 2)]
+            pairs = [
+                (level[i], level[i + 1] if i + 1 < len(level) else None)
+                for i in range(0, len(level), 2)
+            ]
             level = [_fold_pair(w, combine, a, b, segment) for a, b in pairs]
         segment = half
     return level

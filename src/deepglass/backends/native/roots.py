@@ -120,9 +120,7 @@ def _cost(node: Node, costs: dict[int, float], roots: set[int]) -> float:
     return own + sum(costs[i.id] for i in node.inputs)
 
 
-def _worth_storing(
-    node: Node, users: list[Node], costs: dict[int, float], roots: set[int]
-) -> bool:
+def _worth_storing(node: Node, users: list[Node], costs: dict[int, float], roots: set[int]) -> bool:
     if is_leaf(node) or node.id in roots or isinstance(node.op.kernel, View):
         return False
     if not _reads_memory(node):

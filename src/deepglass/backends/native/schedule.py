@@ -204,14 +204,15 @@ def _cycles(shape: _Shape, vector: int, lanes: int, blocks: Array) -> Array:
     if shape.combines:
         total = total + times.prod(axis=1) * _step_cycles(shape, vector, lanes, blocks, size)
     late = (blocks > 1) @ (0.01 * np.arange(blocks.shape[1])[::-1])  # near axes are near in memory
-    return total * (1.0 + late) * (1.0 + _REST * (_copies(shape, vector, lanes, blocks) - 1))
+    copies = _copies(shape, vector, lanes, blocks)
+    return np.asarray(total * (1.0 + late) * (1.0 + _REST * (copies - 1)))
 
 
 def _copies(shape: _Shape, vector: int, lanes: int, blocks: Array) -> Array:
     """How often the code of a block is emitted: full blocks and rests of every axis."""
     width = np.where(np.arange(blocks.shape[1]) == vector, lanes, 1)
     full, rest = np.divmod(np.array(shape.extents), blocks * width)
-    return ((full > 0).astype(int) + (rest > 0)).prod(axis=1)
+    return np.asarray(((full > 0).astype(int) + (rest > 0)).prod(axis=1))
 
 
 def _size(shape: _Shape, lanes: int) -> float:
@@ -233,16 +234,18 @@ def _step_cycles(shape: _Shape, vector: int, lanes: int, blocks: Array, size: fl
         else:
             arithmetic = arithmetic + points * item.weight * size
     plain = shape.work.multiplies
-    live = _SPARE + (0 if plain else _TEMPORARIES) + (0 if len(operands) < 2 else _smaller(operands))
+    live = (
+        _SPARE + (0 if plain else _TEMPORARIES) + (0 if len(operands) < 2 else _smaller(operands))
+    )
     spilled = np.maximum(0, sums + live + 1 - shape.cpu.registers)
     loads = loads + 2.0 * spilled
     most = np.maximum(np.maximum(arithmetic, loads), _LATENCY)
-    return most + 0.15 * np.minimum(arithmetic, loads) + 1.0
+    return np.asarray(most + 0.15 * np.minimum(arithmetic, loads) + 1.0)
 
 
 def _smaller(operands: list[Array]) -> Array:
     """Registers of all operands but the one that can be taken from memory one by one."""
-    return np.sum(operands, axis=0) - np.max(operands, axis=0)
+    return np.asarray(np.sum(operands, axis=0) - np.max(operands, axis=0))
 
 
 def _end_cycles(shape: _Shape, vector: int, lanes: int, blocks: Array, size: float) -> Array:

@@ -86,6 +86,7 @@ def number_text(value: Number, dtype: DType) -> str:
 
 def constant(value: Number, dtype: DType, lanes: int = 1) -> Value:
     """The number in every lane."""
+    value = bool(value) if dtype is bool_ else value
     text = number_text(value, dtype)
     if lanes > 1:
         text = f"splat ({type_text(dtype)} {text})"
@@ -242,7 +243,18 @@ class Writer:
         return self._from_memory(raw, dtype)
 
     def store(self, a: Value, pointer: str, mask: Value | None = None) -> None:
+        """Store consecutive elements, those in ``mask`` only.
+
+        A single lane is stored as a scalar: LLVM 22 narrows a masked store of one truncated
+        element to a scalar store, and forgets the truncation.
+        """
         raw, align = self._to_memory(a), a.dtype.bytes
+        if mask is not None and mask.known is not None and sum(mask.known) == 1:
+            lane = mask.known.index(1)
+            element = memory_text(a.dtype)
+            if lane:
+                pointer = self.pointer(f"getelementptr {element}, ptr {pointer}, i64 {lane}")
+            raw, mask = self.extract(raw, lane), None
         if mask is None:
             self.lines.append(f"  store {raw}, ptr {pointer}, align {align}")
         else:

@@ -359,7 +359,9 @@ def _default_threads() -> int:
     if not text:
         return len(cpu.usable_cpus())
     if not text.isdigit() or int(text) < 1:
-        raise BackendError(f"DEEPGLASS_THREADS: a whole number from 1 on; got {text!r}. Correct it.")
+        raise BackendError(
+            f"DEEPGLASS_THREADS: a whole number from 1 on; got {text!r}. Correct it."
+        )
     return int(text)
 
 

@@ -84,7 +84,11 @@ def work_of(nest: ir.Nest, chunk: ir.Axis) -> Work:
     fused = frozenset(n.number for n in sums) if multiplies else frozenset()
     stores = tuple(_store(table.index(s.index), s) for s in nest.stores)
     return Work(
-        _items(sums, fused), _items(ends, frozenset()), stores, multiplies, _narrowest(nest, sums + ends)
+        _items(sums, fused),
+        _items(ends, frozenset()),
+        stores,
+        multiplies,
+        _narrowest(nest, sums + ends),
     )
 
 

@@ -1,0 +1,373 @@
+"""Layers, losses and what every module can do."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+import deepglass as dg
+from deepglass import nn
+from deepglass.errors import DomainError, DTypeError, ShapeError
+from deepglass.nn import functional as F
+from deepglass.testing import assert_close, check_gradient, check_module
+
+RNG = np.random.default_rng(0)
+ROWS = RNG.standard_normal((5, 3)).astype(np.float32)
+IMAGES = RNG.standard_normal((2, 3, 5, 7)).astype(np.float32)
+
+LAYERS: dict[str, tuple[Any, np.ndarray]] = {
+    "Linear": (lambda: nn.Linear(3, 2), ROWS),
+    "Linear without bias": (lambda: nn.Linear(3, 2, bias=False), ROWS),
+    "Linear of sequences": (lambda: nn.Linear(7, 2), IMAGES),
+    "Conv2d": (lambda: nn.Conv2d(3, 2, 3), IMAGES),
+    "Conv2d with stride and padding": (
+        lambda: nn.Conv2d(3, 2, (3, 2), stride=(2, 3), padding=(1, 0)), IMAGES,
+    ),
+    "Conv2d without bias": (lambda: nn.Conv2d(3, 5, 1, bias=False), IMAGES),
+    "MaxPool2d": (lambda: nn.MaxPool2d(2), IMAGES),
+    "MaxPool2d with overlap": (lambda: nn.MaxPool2d((3, 2), stride=1, padding=1), IMAGES),
+    "BatchNorm2d": (lambda: nn.BatchNorm2d(3), IMAGES),
+    "BatchNorm2d without weights": (lambda: nn.BatchNorm2d(3, affine=False), IMAGES),
+    "LayerNorm": (lambda: nn.LayerNorm(3), ROWS),
+    "LayerNorm of images": (lambda: nn.LayerNorm((5, 7), bias=False), IMAGES),
+    "Dropout": (lambda: nn.Dropout(0.3), ROWS),
+    "Dropout with its own numbers": (lambda: nn.Dropout(0.3, generator=dg.Generator(1)), ROWS),
+    "Flatten": (nn.Flatten, IMAGES),
+    "ReLU": (nn.ReLU, ROWS),
+    "Tanh": (nn.Tanh, ROWS),
+    "Sigmoid": (nn.Sigmoid, ROWS),
+    "Sequential": (
+        lambda: nn.Sequential(
+            nn.Conv2d(3, 2, 3, padding=1), nn.BatchNorm2d(2), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Flatten(), nn.Dropout(0.2), nn.Linear(12, 5), nn.LayerNorm(5), nn.Tanh(),
+        ),
+        IMAGES,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layer(name: str, backend: str) -> None:
+    make, x = LAYERS[name]
+    check_module(make(), x, backend=backend)
+
+
+@pytest.mark.parametrize(
+    ("loss", "target"),
+    [(nn.CrossEntropyLoss(), np.array([0, 2, 1, 0, 2])), (nn.MSELoss(), RNG.random((5, 3)))],
+    ids=["CrossEntropyLoss", "MSELoss"],
+)
+def test_loss(loss: nn.Module, target: np.ndarray, backend: str) -> None:
+    check_module(loss, ROWS.astype("f8"), target, backend=backend)
+
+
+# Values by hand -------------------------------------------------------------------------
+
+
+def test_linear_by_hand() -> None:
+    layer = nn.Linear(3, 2)
+    layer.load_state_dict({"weight": [[1, 2, 3], [0, -1, 1]], "bias": [10, 20]})
+    assert layer(dg.tensor([1.0, 1.0, 2.0])).tolist() == [19.0, 21.0]
+    assert layer(dg.tensor([[[1.0, 0.0, 0.0]]])).tolist() == [[[11.0, 20.0]]]
+
+
+def test_conv2d_by_hand() -> None:
+    """A kernel that subtracts the pixel on the left shows vertical edges."""
+    image = dg.tensor([[[[0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 0.0, 2.0]]]])
+    kernel = dg.tensor([[[[-1.0, 1.0]]]])
+    assert F.conv2d(image, kernel).tolist() == [[[[0.0, 1.0, 0.0], [0.0, 0.0, 2.0]]]]
+    padded = F.conv2d(image, kernel, padding=(0, 1))
+    assert padded.tolist() == [[[[0.0, 0.0, 1.0, 0.0, -1.0], [0.0, 0.0, 0.0, 2.0, -2.0]]]]
+    strided = F.conv2d(image, kernel, dg.tensor([100.0]), stride=(1, 2), padding=(0, 1))
+    assert strided.tolist() == [[[[100.0, 101.0, 99.0], [100.0, 100.0, 98.0]]]]
+
+
+def test_max_pool2d_by_hand() -> None:
+    image = dg.tensor([[[[1.0, 5.0, 2.0], [-3.0, 4.0, 8.0], [0.0, -1.0, 7.0]]]])
+    assert F.max_pool2d(image, 2).tolist() == [[[[5.0]]]]
+    assert F.max_pool2d(image, 2, 1).tolist() == [[[[5.0, 8.0], [4.0, 8.0]]]]
+    assert F.max_pool2d(-image, 2, 2, 1).tolist() == [[[[-1.0, -2.0], [3.0, 1.0]]]]
+
+
+def test_max_pool2d_of_a_window_of_minus_infinity(backend: str) -> None:
+    """No pixel of the border, nor of the other side of the image, takes its place."""
+    image = np.full((1, 1, 4, 4), -np.inf, np.float32)
+    image[0, 0, 3, 3] = 5.0
+    pool = dg.compile(lambda x: F.max_pool2d(x, 2, 2, 1))
+    expected = np.full((1, 1, 3, 3), -np.inf, np.float32)
+    expected[0, 0, 2, 2] = 5.0
+    assert_close("eager", F.max_pool2d(dg.tensor(image), 2, 2, 1), expected)
+    assert_close("compiled", pool(image), expected)
+
+
+def test_losses_by_hand() -> None:
+    logits = dg.tensor([[0.0, math.log(3.0)], [0.0, 0.0]])
+    target = dg.tensor([1, 0])
+    assert_close("loss", F.cross_entropy(logits, target), np.float32(math.log(8 / 3) / 2))
+    assert F.mse_loss(dg.tensor([1.0, 5.0]), dg.tensor([1.0, 2.0])).item() == 4.5
+
+
+def test_losses_do_not_overflow() -> None:
+    logits = dg.tensor([[1000.0, 0.0, -1000.0]])
+    assert F.cross_entropy(logits, dg.tensor([0])).item() == 0.0
+    assert F.cross_entropy(logits, dg.tensor([2])).item() == 2000.0
+    assert F.log_softmax(logits).tolist() == [[0.0, -1000.0, -2000.0]]
+    assert F.softmax(dg.tensor([-1000.0, -1000.0])).tolist() == [0.5, 0.5]
+
+
+def test_batch_norm_by_hand() -> None:
+    layer = nn.BatchNorm2d(1, eps=0.0, momentum=0.5)
+    x = dg.tensor([[[[1.0, 3.0]]], [[[5.0, 7.0]]]])  # mean 4, variance 5, unbiased 20/3
+    y = layer(x)
+    assert_close("y", y, np.float32([[[[-3, -1]]], [[[1, 3]]]]) / np.float32(math.sqrt(5)))
+    assert layer.running_mean.tolist() == [2.0]
+    assert_close("running_var", layer.running_var, np.float32([0.5 + 0.5 * 20 / 3]))
+    layer.eval()
+    layer.load_state_dict({**layer.state_dict(), "running_mean": [1.0], "running_var": [4.0]})
+    assert layer(x).tolist() == [[[[0.0, 1.0]]], [[[2.0, 3.0]]]]
+    assert layer.num_batches_tracked.item() == 1
+
+
+def test_batch_norm_of_large_numbers_keeps_its_digits() -> None:
+    """Variances from differences of squares would be lost in rounding here."""
+    x = ROWS.reshape(5, 3, 1, 1)
+    plain, shifted = (F.batch_norm(dg.tensor(x + s), None, None) for s in (0, 4096))
+    assert np.abs(plain.numpy() - shifted.numpy()).max() < 2e-3
+
+
+def test_layer_norm_by_hand() -> None:
+    layer = nn.LayerNorm(2, eps=0.0)
+    layer.load_state_dict({"weight": [1, 10], "bias": [0, 5]})
+    assert layer(dg.tensor([[3.0, 1.0], [0.0, 4.0]])).tolist() == [[1.0, -5.0], [-1.0, 15.0]]
+
+
+def test_dropout_keeps_the_mean() -> None:
+    x = dg.ones(100_000)
+    y = nn.Dropout(0.2)(x).numpy()
+    assert set(np.unique(y)) == {0.0, np.float32(1 / 0.8)}
+    dropped = (y == 0).mean()
+    assert abs(dropped - 0.2) < 4 * math.sqrt(0.2 * 0.8 / 100_000)
+    assert nn.Dropout(0.2).eval()(x) is x
+    assert F.dropout(x, 0.0) is x
+    assert not F.dropout(x, 1.0).numpy().any()
+
+
+def test_one_seed_one_mask() -> None:
+    x = dg.ones(100)
+    masks = [nn.Dropout(0.5, generator=dg.Generator(s))(x).tolist() for s in (1, 2, 1)]
+    assert masks[0] == masks[2] != masks[1]
+
+
+def test_gradients_of_functions_no_layer_has() -> None:
+    check_gradient(lambda x: F.batch_norm(x, None, None), IMAGES[..., :2], second_order=True)
+    check_gradient(lambda x: F.pad(x, (1, 2, 0, 1), 3.0).exp(), ROWS, second_order=True)
+    check_gradient(lambda x, y: F.mse_loss(x, y), ROWS, ROWS * 2 + 1, second_order=True)
+
+
+# Initial weights ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("layer", "fan_in"), [(nn.Linear(400, 100), 400), (nn.Conv2d(16, 100, 5), 400)]
+)
+def test_initial_weights_are_pytorchs(layer: Any, fan_in: int) -> None:
+    """Weight and bias uniform within 1 / sqrt(fan_in)."""
+    bound = 1 / math.sqrt(fan_in)
+    weight, bias = layer.weight.numpy(), layer.bias.numpy()
+    for values in (weight, bias):
+        assert np.abs(values).max() <= bound
+        assert np.abs(values).max() > 0.95 * bound
+    assert abs(weight.std() - bound / math.sqrt(3)) < 0.01 * bound
+    assert abs(weight.mean()) < 0.01 * bound
+
+
+def test_kaiming_uniform() -> None:
+    """bound = sqrt(6 / ((1 + a²) fan_in)), He et al. (2015)."""
+    w = dg.zeros(200, 50)
+    assert nn.init.kaiming_uniform_(w, a=1.0) is w
+    assert 0.98 < np.abs(w.numpy()).max() / math.sqrt(6 / 100) <= 1.0
+    assert nn.init.fan_in(dg.zeros(7, 3, 5, 2)) == 30
+
+
+def test_one_seed_one_network() -> None:
+    weights = [dg.manual_seed(s) and nn.Linear(3, 2).weight.tolist() for s in (1, 2, 1)]
+    assert weights[0] == weights[2] != weights[1]
+    own = [nn.Linear(3, 2, generator=dg.Generator(4)).weight.tolist() for _ in range(2)]
+    assert own[0] == own[1]
+
+
+# Modules --------------------------------------------------------------------------------
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
+        self.classifier = nn.Linear(2, 3, bias=False)
+        self.scale = dg.Parameter([1.0])
+        self.not_state = dg.tensor([1.0])
+
+    def forward(self, x: Any) -> dg.Tensor:
+        return self.classifier(self.features(x).mean((2, 3))) * self.scale
+
+
+def test_names_are_pytorchs() -> None:
+    model = Net()
+    assert sorted(model.state_dict()) == [
+        "classifier.weight", "features.0.bias", "features.0.weight", "features.1.bias",
+        "features.1.num_batches_tracked", "features.1.running_mean", "features.1.running_var",
+        "features.1.weight", "scale",
+    ]  # fmt: skip
+    assert [n for n, _ in model.named_buffers()] == [
+        "features.1.running_mean", "features.1.running_var", "features.1.num_batches_tracked",
+    ]  # fmt: skip
+    assert len(list(model.parameters())) == 6
+    assert [n for n, _ in model.named_modules()] == [
+        "", "features", "features.0", "features.1", "classifier",
+    ]  # fmt: skip
+    assert [n for n, _ in model.named_children()] == ["features", "classifier"]
+
+
+def test_state_dicts_are_copies() -> None:
+    model = Net()
+    state = model.state_dict()
+    state["scale"][:] = 7
+    assert model.scale.tolist() == [1.0]
+    model.load_state_dict(state)
+    state["scale"][:] = 8
+    assert model.scale.tolist() == [7.0]
+
+
+def test_loading_what_does_not_fit_says_what_and_changes_nothing() -> None:
+    model = Net()
+    state = {k: v + 1 for k, v in model.state_dict().items()}
+    cases: list[tuple[Any, type[Exception], str]] = [
+        ({**state, "extra": np.zeros(1)}, KeyError, r"missing \[\], unknown \['extra'\]"),
+        ({k: v for k, v in state.items() if k != "scale"}, KeyError, r"missing \['scale'\]"),
+        ({**state, "scale": np.zeros(2)}, ShapeError, r"scale is \(1,\) here and \(2,\) in the file"),
+    ]
+    before = model.state_dict()
+    for wrong, error, message in cases:
+        with pytest.raises(error, match=message):
+            model.load_state_dict(wrong)
+        assert all(np.array_equal(before[k], v) for k, v in model.state_dict().items())
+    model.load_state_dict({"scale": [5.0], "extra": np.zeros(1)}, strict=False)
+    assert model.scale.tolist() == [5.0]
+
+
+def test_loading_converts_and_keeps_types() -> None:
+    layer = nn.Linear(2, 1)
+    layer.load_state_dict({"weight": np.ones((1, 2)), "bias": dg.tensor([1])})
+    assert layer.weight.dtype is layer.bias.dtype is dg.float32
+    assert layer.weight.requires_grad
+
+
+def test_modes_reach_every_layer() -> None:
+    model = Net()
+    assert model.eval() is model
+    assert not any(m.training for m in model.modules())
+    assert model.train() is model
+    assert all(m.training for m in model.modules())
+
+
+def test_freezing_and_forgetting() -> None:
+    model = Net().requires_grad_(False)
+    assert not any(p.requires_grad for p in model.parameters())
+    model.classifier.requires_grad_(True)
+    model(dg.ones(2, 1, 5, 5)).sum().backward()
+    assert model.classifier.weight.grad is not None
+    assert model.scale.grad is None
+    model.zero_grad()
+    assert model.classifier.weight.grad is None
+
+
+def test_conversion_of_a_whole_model() -> None:
+    model = Net()
+    before = model.state_dict()
+    model.scale.grad = dg.ones(1)
+    model.double()
+    assert {p.dtype for p in model.parameters()} == {dg.float64}
+    assert model.features[1].num_batches_tracked.dtype is dg.int64
+    assert model.scale.grad is None
+    assert model.scale.requires_grad
+    assert model(dg.ones(2, 1, 5, 5, dtype="float64")).dtype is dg.float64
+    model.float().load_state_dict(before)
+    assert {b.dtype for b in model.buffers()} == {dg.float32, dg.int64}
+
+
+def test_apply_visits_children_first() -> None:
+    visited: list[str] = []
+    model = Net()
+    assert model.apply(lambda m: visited.append(type(m).__name__)) is model
+    assert visited == ["Conv2d", "BatchNorm2d", "Sequential", "Linear", "Net"]
+
+
+def test_a_shared_layer_counts_once() -> None:
+    layer = nn.Linear(3, 3)
+    model = nn.Sequential(layer, nn.Tanh(), layer)
+    assert len(list(model.parameters())) == 2
+    assert len(list(model.modules())) == 3
+    assert len(model) == 3
+
+
+def test_repr_shows_the_structure() -> None:
+    assert repr(Net()) == (
+        "Net(\n"
+        "  (features): Sequential(\n"
+        "    (0): Conv2d(1, 2, kernel_size=(3, 3), stride=(1, 1), padding=(0, 0), bias=True)\n"
+        "    (1): BatchNorm2d(2, eps=1e-05, momentum=0.1)\n"
+        "  )\n"
+        "  (classifier): Linear(2, 3, bias=False)\n"
+        ")"
+    )
+    layers = [nn.LayerNorm(3), nn.Dropout(0.2), nn.Flatten(), nn.MaxPool2d(2), nn.ReLU()]
+    assert [repr(layer) for layer in layers] == [
+        "LayerNorm((3,), eps=1e-05)", "Dropout(p=0.2)", "Flatten(start_dim=1, end_dim=-1)",
+        "MaxPool2d((2, 2), stride=(2, 2), padding=(0, 0))", "ReLU()",
+    ]  # fmt: skip
+
+
+def test_sequential_is_a_list_of_layers() -> None:
+    first, second = nn.Linear(3, 2), nn.Tanh()
+    model = nn.Sequential(first, second)
+    assert len(model) == 2
+    assert list(model) == [first, second]
+    assert model[0] is first
+    assert model[-1] is second
+    named = nn.Sequential({"fc": first, "act": second})
+    assert sorted(named.state_dict()) == ["fc.bias", "fc.weight"]
+
+
+def test_a_module_without_forward_says_so() -> None:
+    with pytest.raises(NotImplementedError, match="Module: a module computes in forward"):
+        nn.Module()(1)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: nn.Linear(0, 2), DomainError, "both sizes are at least 1; got 0 and 2"),
+        (lambda: nn.Conv2d(3, 0, 3), DomainError, "both channel counts are at least 1"),
+        (lambda: nn.Conv2d(3, 2, (1, 2, 3)), ShapeError, "kernel_size: one whole number"),
+        (lambda: nn.Conv2d(3, 2, 3, stride=0)(IMAGES), ShapeError, "strides are at least 1"),
+        (lambda: nn.Conv2d(2, 2, 3)(IMAGES), ShapeError, r"got images \(2, 3, 5, 7\)"),
+        (lambda: nn.Linear(2, 2)(dg.tensor(ROWS)), ShapeError, r"got \(5, 3\) and \(2, 2\)"),
+        (lambda: nn.BatchNorm2d(2)(dg.tensor(IMAGES)), ShapeError, r"\(batch, 2, height, width\)"),
+        (lambda: nn.BatchNorm2d(3)(dg.ones(1, 3, 1, 1)), ShapeError, r"or model.eval\(\)"),
+        (lambda: nn.LayerNorm(2)(dg.tensor(ROWS)), ShapeError, r"ends with \(2,\); got \(5, 3\)"),
+        (lambda: nn.Dropout(1.5), DomainError, "p is a probability from 0 to 1; got 1.5"),
+        (lambda: F.dropout(ROWS, -0.1), DomainError, "p is a probability"),
+        (lambda: nn.MaxPool2d(9)(dg.tensor(IMAGES)), ShapeError, "fits into the padded image"),
+        (lambda: nn.MaxPool2d(2)(dg.tensor(ROWS)), ShapeError, r"x\[None\]"),
+        (lambda: F.max_pool2d(dg.ones(1, 1, 2, 2, dtype="int64"), 2), DTypeError, "pixels are floats; got int64"),
+        (lambda: nn.Sequential(nn.Linear(2, 2), dg.relu), TypeError, r"Write nn.ReLU\(\)"),
+        (lambda: F.mse_loss(dg.ones(3), dg.ones(3, 1)), ShapeError, r"y.reshape\(-1, 1\)"),
+        (lambda: F.cross_entropy(ROWS, ROWS), ShapeError, r"targets \(batch,\)"),
+    ],
+)
+def test_misuse_says_what_to_do(call: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        call()

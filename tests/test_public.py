@@ -1,0 +1,193 @@
+"""The public face: names, methods, imports, examples."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import deepglass
+from deepglass import backends
+from deepglass.graph import methods
+from deepglass.ops.methods import METHODS
+
+# The whole face, so that a name cannot come or go unnoticed.
+PUBLIC = {
+    "Buffer", "DType", "Generator", "Parameter", "Tensor", "add", "amax", "arange", "argmax",
+    "backend", "bool_", "broadcast_to", "cat", "compile", "conv2d", "div", "eq", "exp", "flatten",
+    "float32", "float64", "from_numpy", "full", "gather", "ge", "grad", "gt", "int32", "int64",
+    "iota", "le", "log", "log_softmax", "lt", "manual_seed", "matmul", "max", "max_pool2d",
+    "maximum", "mean", "mul", "ne", "neg", "nn", "no_grad", "ones", "optim", "pad", "permute",
+    "rand", "relu", "reshape", "rsqrt", "scatter_add", "sigmoid", "softmax", "sqrt", "sub", "sum",
+    "tanh", "tensor", "transpose", "uint32", "uint64", "uint8", "value_and_grad", "where",
+    "zeros", "zeros_like",
+}  # fmt: skip
+
+ALLOWED = {"numpy", "deepglass"}  # what `import deepglass` may load beyond the standard library
+
+
+def modules() -> list[str]:
+    found = pkgutil.walk_packages(deepglass.__path__, "deepglass.")
+    return ["deepglass", *(m.name for m in found if not m.name.endswith("__main__"))]
+
+
+# Names ----------------------------------------------------------------------------------
+
+
+def test_the_public_names() -> None:
+    assert set(deepglass.__all__) == PUBLIC
+    assert deepglass.__all__ == sorted(deepglass.__all__)
+
+
+@pytest.mark.parametrize(
+    "name", ["deepglass", "deepglass.nn", "deepglass.nn.functional", "deepglass.optim",
+             "deepglass.ops", "deepglass.errors", "deepglass.testing"]
+)  # fmt: skip
+def test_all_is_complete_and_sorted(name: str) -> None:
+    module = importlib.import_module(name)
+    assert sorted(module.__all__) == list(module.__all__)
+    assert len(set(module.__all__)) == len(module.__all__)
+    assert all(hasattr(module, n) for n in module.__all__)
+    here = {n for n, v in vars(module).items() if _is_public(n, v, module)}
+    assert here <= set(module.__all__), f"public but not in __all__: {here - set(module.__all__)}"
+
+
+def _is_public(name: str, value: Any, module: ModuleType) -> bool:
+    """Whether a module seems to offer ``name``: it is defined there, or imported from below."""
+    if name.startswith("_") or isinstance(value, ModuleType) or name == "annotations":
+        return False
+    home = getattr(value, "__module__", "") or ""
+    return home == module.__name__ or (
+        module.__name__.count(".") <= 1
+        and module.__file__ is not None
+        and module.__file__.endswith("__init__.py")
+        and home.startswith(module.__name__ + ".")
+    ) and name not in ("METHODS", "install")
+
+
+def test_every_public_name_has_a_docstring() -> None:
+    for name in deepglass.__all__:
+        value = getattr(deepglass, name)
+        assert (inspect.getdoc(value) or "").strip(), name
+
+
+# Methods --------------------------------------------------------------------------------
+
+
+def _stub() -> dict[str, ast.FunctionDef]:
+    """The methods of Tensor that type checkers are told about."""
+    path = Path(methods.__file__).with_suffix(".pyi")
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    (cls,) = (n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "TensorMethods")
+    return {n.name: n for n in cls.body if isinstance(n, ast.FunctionDef)}
+
+
+def test_the_stub_lists_the_methods_of_the_table() -> None:
+    assert set(_stub()) == {*METHODS, "backward"}
+    for name in _stub():
+        assert name in vars(methods.TensorMethods)
+
+
+@pytest.mark.parametrize("name", [n for n in METHODS if not n.startswith("__")])
+def test_the_stub_has_the_parameters_of_the_method(name: str) -> None:
+    method = METHODS[name]
+    if isinstance(method, property):
+        assert any(isinstance(d, ast.Name) and d.id == "property" for d in _stub()[name].decorator_list)
+        return
+    function = method.__call__ if not inspect.isfunction(method) else method
+    found = [p for p in inspect.signature(function).parameters.values()]
+    told = _stub()[name].args
+    if any(p.kind is p.VAR_POSITIONAL and p.name == "operands" for p in found):
+        return  # an elementwise record takes its operands as they come
+    names = [a.arg for a in told.args] + ([f"*{told.vararg.arg}"] if told.vararg else [])
+    expected = [f"*{p.name}" if p.kind is p.VAR_POSITIONAL else p.name for p in found]
+    assert names[1:] == expected[1:]
+    defaults = [ast.literal_eval(d) for d in told.defaults]
+    assert defaults == [p.default for p in found[1:] if p.default is not p.empty]
+
+
+# Imports --------------------------------------------------------------------------------
+
+
+def _python(code: str) -> str:
+    source = Path(deepglass.__file__).parents[1]
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", f"import sys; sys.path.insert(0, {str(source)!r})\n{code}"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_import_loads_numpy_alone() -> None:
+    loaded = _python("""
+import numpy; before = set(sys.modules)
+import deepglass, deepglass.testing
+print(*{m.partition(".")[0] for m in set(sys.modules) - before})
+""").split()
+    assert set(loaded) - ALLOWED <= set(sys.stdlib_module_names), loaded
+    assert "deepglass" in loaded
+
+
+def test_the_reference_backend_needs_numpy_alone() -> None:
+    loaded = _python("""
+import deepglass as dg
+print(dg.compile(lambda x: x * 2, backend="reference")(dg.ones(2)).tolist())
+print(*{m.partition(".")[0] for m in sys.modules})
+""").split("\n")
+    assert loaded[0] == "[2.0, 2.0]"
+    assert "llvmlite" not in loaded[1].split()
+
+
+def test_import_takes_less_than_a_fifth_of_a_second_beyond_numpy() -> None:
+    code = """
+import numpy, time
+started = time.perf_counter()
+import deepglass
+print(time.perf_counter() - started)
+"""
+    assert min(float(_python(code)) for _ in range(5)) < 0.2
+
+
+def test_every_module_imports_by_itself() -> None:
+    names = [n for n in modules() if not n.startswith(("deepglass.cli", "deepglass.backends.native"))]
+    for name in ("deepglass.nn", "deepglass.passes", "deepglass.testing", "deepglass.graph.show"):
+        assert name in names
+        _python(f"import {name}")
+
+
+def test_backends_are_chosen_by_name() -> None:
+    with deepglass.backend("reference"):
+        assert backends.default() == "reference"
+        with deepglass.backend("native"):
+            assert backends.default() == "native"
+        assert backends.default() == "reference"
+    with pytest.raises(deepglass.errors.BackendError, match="one of reference, native"):
+        backends.get("fast")
+
+
+# Examples -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", modules())
+def test_the_examples_of_a_module_run(name: str) -> None:
+    module = importlib.import_module(name)
+    failures, _ = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
+    assert not failures
+
+
+def test_there_are_examples() -> None:
+    finder = doctest.DocTestFinder()
+    count = sum(
+        len(test.examples) for n in modules() for test in finder.find(importlib.import_module(n))
+    )
+    assert count > 100
