@@ -72,7 +72,7 @@ def require_python():
             stderr=subprocess.DEVNULL,
         )
         if works:
-            sys.exit(subprocess.call([path] + sys.argv))
+            sys.exit(subprocess.call([path, *sys.argv]))
     sys.exit(
         "deepglass needs Python 3.11 or newer; this is %s. Start this script with a newer one, "
         "such as python3.12." % sys.version.split()[0]

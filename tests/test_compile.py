@@ -305,7 +305,10 @@ def test_defaults_and_partials_are_looked_into() -> None:
         return through(x)
 
     x = dg.ones(100)
-    by_default, partial = dg.compile(function), dg.compile(functools.partial(lambda m, x: m(x), layer))
+    by_default, partial = (
+        dg.compile(function),
+        dg.compile(functools.partial(lambda m, x: m(x), layer)),
+    )
     for f in (by_default, partial):
         layer.eval()
         assert f(x).tolist() == [1.0] * 100

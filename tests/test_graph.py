@@ -66,7 +66,16 @@ class Point(NamedTuple):
 
 @pytest.mark.parametrize(
     "tree",
-    [1, [], (), {}, [1, [2, (3,)]], {"b": 1, "a": {"c": (2, 3)}}, Point(1, [2]), [Point(1, 2), None]],
+    [
+        1,
+        [],
+        (),
+        {},
+        [1, [2, (3,)]],
+        {"b": 1, "a": {"c": (2, 3)}},
+        Point(1, [2]),
+        [Point(1, 2), None],
+    ],
 )
 def test_trees_come_apart_and_together(tree: Any) -> None:
     leaves, structure = flatten(tree)
@@ -114,7 +123,9 @@ def test_verify_accepts_what_was_recorded_and_finds_what_was_not() -> None:
     total = graph.outputs[0]
     wrong = Node(total.op, TensorType((2,), dg.float32), total.inputs, total.params)
     wrong.source = "net.py:7"
-    with pytest.raises(DeepglassError, match=r"sum at net.py:7 says float32\[2\], inferred .*\[3\]"):
+    with pytest.raises(
+        DeepglassError, match=r"sum at net.py:7 says float32\[2\], inferred .*\[3\]"
+    ):
         Graph(graph.inputs, graph.state, (wrong,)).verify()
 
 
@@ -124,7 +135,9 @@ def test_verify_checks_the_type_of_new_state() -> None:
     graph = graph_of(lambda x: total.copy_(total + x).shape, (3,))
     graph.verify()
     ((state, _),) = graph.updates
-    wrong = Graph(graph.inputs, graph.state, (), ((state, graph_of(lambda x: x * 2, (5,)).outputs[0]),))
+    wrong = Graph(
+        graph.inputs, graph.state, (), ((state, graph_of(lambda x: x * 2, (5,)).outputs[0]),)
+    )
     with pytest.raises(DeepglassError, match=r"total is float32\[3\], its new value float32\[5\]"):
         wrong.verify()
 
@@ -185,7 +198,7 @@ def test_expressions_within_expressions_have_brackets() -> None:
 
 
 def test_dot_names_every_node_and_edge() -> None:
-    text = graph_of(lambda x: (x.exp() + x), (2,)).dot()
+    text = graph_of(lambda x: x.exp() + x, (2,)).dot()
     ids = {found: f"n{k}" for k, found in enumerate(dict.fromkeys(re.findall(r"\bn\d+", text)))}
     text = re.sub(r"\bn\d+", lambda m: ids[m[0]], text)
     assert text.split("\n") == [

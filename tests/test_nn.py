@@ -247,7 +247,11 @@ def test_loading_what_does_not_fit_says_what_and_changes_nothing() -> None:
     cases: list[tuple[Any, type[Exception], str]] = [
         ({**state, "extra": np.zeros(1)}, KeyError, r"missing \[\], unknown \['extra'\]"),
         ({k: v for k, v in state.items() if k != "scale"}, KeyError, r"missing \['scale'\]"),
-        ({**state, "scale": np.zeros(2)}, ShapeError, r"scale is \(1,\) here and \(2,\) in the file"),
+        (
+            {**state, "scale": np.zeros(2)},
+            ShapeError,
+            r"scale is \(1,\) here and \(2,\) in the file",
+        ),
     ]
     before = model.state_dict()
     for wrong, error, message in cases:
@@ -362,7 +366,11 @@ def test_a_module_without_forward_says_so() -> None:
         (lambda: F.dropout(ROWS, -0.1), DomainError, "p is a probability"),
         (lambda: nn.MaxPool2d(9)(dg.tensor(IMAGES)), ShapeError, "fits into the padded image"),
         (lambda: nn.MaxPool2d(2)(dg.tensor(ROWS)), ShapeError, r"x\[None\]"),
-        (lambda: F.max_pool2d(dg.ones(1, 1, 2, 2, dtype="int64"), 2), DTypeError, "pixels are floats; got int64"),
+        (
+            lambda: F.max_pool2d(dg.ones(1, 1, 2, 2, dtype="int64"), 2),
+            DTypeError,
+            "pixels are floats; got int64",
+        ),
         (lambda: nn.Sequential(nn.Linear(2, 2), dg.relu), TypeError, r"Write nn.ReLU\(\)"),
         (lambda: F.mse_loss(dg.ones(3), dg.ones(3, 1)), ShapeError, r"y.reshape\(-1, 1\)"),
         (lambda: F.cross_entropy(ROWS, ROWS), ShapeError, r"targets \(batch,\)"),

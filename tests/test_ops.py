@@ -22,7 +22,6 @@ WITHOUT_GRADIENT = {
 }  # fmt: skip
 
 
-
 def _checks() -> list[object]:
     checks = []
     for op in OPS:

@@ -205,7 +205,7 @@ def test_operators() -> None:
     ]  # fmt: skip
     assert (dg.tensor([4.0]) ** 0.5).tolist() == [2.0]
     with pytest.raises(DomainError, match="exponents 0 to 4 and 0.5; got -1"):
-        x ** -1
+        x**-1
     assert (x @ x).item() == 5.0
     assert (np.array([[1.0, 1.0]], "f4") @ x).tolist() == [-1.0]
     comparisons = (x < 0, x <= 1, x > 0, x >= 1, x == 1, x != 1)

@@ -243,17 +243,20 @@ def _check_gradient_rules(op: Op, backend: str) -> None:
 
 
 def _check_compiled_gradients(op: Op, backend: str) -> None:
-    """A compiled gradient is the eager one."""
+    """Compiled gradients are the eager ones: one program for all samples of a float type."""
     for dtype in TOLERANCES:
-        for case in _cases(op, dtype):
-            if not (case.smooth and case.differentiable()):
-                continue
-            function, args = case.projected(case.apply)
-            both = value_and_grad(function, range(len(args)))
-            tensors = [Tensor(a) for a in args]
-            eager, compiled = both(*tensors)[1], compile(both, backend=backend)(*tensors)[1]
-            for k, (got, expected) in enumerate(zip(compiled, eager, strict=True)):
-                assert_close(f"{case}, gradient {k} on {backend}", got, expected)
+        cases = [c for c in _cases(op, dtype) if c.smooth and c.differentiable()]
+        projected = [case.projected(case.apply) for case in cases]
+        functions = [value_and_grad(f, range(len(args))) for f, args in projected]
+
+        def gradients(points: Any, functions: Any = functions) -> list[Any]:
+            return [f(*point)[1] for f, point in zip(functions, points, strict=True)]
+
+        points = [[Tensor(a) for a in args] for _, args in projected]
+        eager, compiled = gradients(points), compile(gradients, backend=backend)(points)
+        for case, found, expected in zip(cases, compiled, eager, strict=True):
+            for k, (got, wanted) in enumerate(zip(found, expected, strict=True)):
+                assert_close(f"{case}, gradient {k} on {backend}", got, wanted)
 
 
 def _check_expansion(op: Op, backend: str) -> None:

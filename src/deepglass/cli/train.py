@@ -41,7 +41,7 @@ class Backend(StrEnum):
 
 def train(
     epochs: Annotated[
-        int, typer.Option(min=1, help="How often every training digit is shown.")
+        int, typer.Option(min=1, help="How often to go through the training digits.")
     ] = USUAL.epochs,
     batch_size: Annotated[int, typer.Option(min=1, help="Digits per step.")] = USUAL.batch_size,
     lr: Annotated[
@@ -96,7 +96,7 @@ def train(
             "network": network,
             "time": f"{perf_counter() - started:.1f} s: compiling "
             f"{run.trainer.compile_seconds:.1f} s, training {stepping:.1f} s",
-            "speed": f"{len(run.train) * len(history) / stepping:,.0f} samples/s",
+            "speed": f"{sum(e.rate * e.seconds for e in history) / stepping:,.0f} samples/s",
             "training accuracy": percent(learnt),
             "test accuracy": f"{percent(tested)}, {_mistakes(run)}",
             "files": f"{folder}{os.sep}",

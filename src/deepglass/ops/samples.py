@@ -12,7 +12,7 @@ from ..graph.op import Sample
 
 SHAPES = ((), (1,), (7,), (2, 3), (3, 1, 5), (0, 3), (2, 3, 5, 7), (33,))
 
-Samples = Callable[[np.random.Generator], Iterator[Sample]]
+Samples = Callable[["np.random.Generator"], Iterator[Sample]]  # loaded when first used
 
 
 def real(

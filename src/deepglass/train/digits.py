@@ -22,7 +22,7 @@ class Settings:
     """What a run on the digits is a function of.
 
     Attributes:
-        epochs: how often every training digit is shown.
+        epochs: how often to go through the training digits.
         batch_size: digits per step.
         lr: learning rate of Adam at the start; it falls to 0 along a cosine.
         hidden: neurons of each hidden layer.
@@ -71,8 +71,12 @@ class DigitsRun:
         )
 
     def fit(self, callbacks: Iterable[Callback] = ()) -> list[Epoch]:
-        """Train for all epochs, and return the history."""
-        loader = DataLoader(self.train, self.settings.batch_size, shuffle=True)
+        """Train for all epochs, and return the history.
+
+        Digits that do not fill a last batch sit out an epoch, others each time, so that one
+        program serves all steps.
+        """
+        loader = DataLoader(self.train, self.settings.batch_size, shuffle=True, drop_last=True)
         test = DataLoader(self.test, len(self.test))
         return self.trainer.fit(loader, test, self.settings.epochs, callbacks)
 

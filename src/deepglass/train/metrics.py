@@ -52,5 +52,5 @@ def confusion_matrix(predicted: Any, labels: Any, classes: int) -> np.ndarray:
             f"confusion_matrix: class numbers lie between 0 and {classes - 1}; got "
             f"{both.min()} to {both.max()}."
         )
-    counts = np.bincount(truth.astype(np.int64) * classes + answer, minlength=classes**2)
-    return counts.reshape(classes, classes)
+    pairs = truth.astype(np.int64) * classes + answer.astype(np.int64)
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)

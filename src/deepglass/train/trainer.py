@@ -145,7 +145,6 @@ class Trainer:
 
         self._step = compile(step, backend=self.backend)
         self._test = compile(test, backend=self.backend)
-        self._forward = compile(lambda x: model(x), backend=self.backend)
 
     def fit(
         self,
@@ -207,7 +206,7 @@ class Trainer:
     def predict(self, x: Any) -> np.ndarray:
         """Return the outputs for inputs ``x`` (batch, ...) in evaluation mode."""
         with _evaluating(self.model):
-            output: Tensor = self._forward(Tensor(x))
+            output: Tensor = self.model(Tensor(x))
         return output.numpy()
 
     def _compile(self, train: DataLoader, test: DataLoader | None) -> None:

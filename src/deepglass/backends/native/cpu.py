@@ -93,28 +93,18 @@ def usable_cpus() -> list[int]:
     if not hasattr(os, "sched_getaffinity"):
         return list(range(os.cpu_count() or 1))
     allowed = sorted(os.sched_getaffinity(0))
-    quota = _cgroup_quota()
+    quota = cgroup_quota(Path("/sys/fs/cgroup"))
     return allowed if quota is None else allowed[: max(1, min(len(allowed), int(quota)))]
 
 
-def _cgroup_quota() -> float | None:
+def cgroup_quota(folder: Path) -> float | None:
     """Processors' worth of time the cgroup grants, or None where it sets no limit."""
-    return _quota_v2() or _quota_v1()
-
-
-def _quota_v2() -> float | None:
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return None if quota == "max" else int(quota) / int(period)
+    try:  # version 2, then version 1
+        quota, period = (folder / "cpu.max").read_text().split()
     except (OSError, ValueError):
-        return None
-
-
-def _quota_v1() -> float | None:
-    try:
-        folder = Path("/sys/fs/cgroup/cpu")
-        quota = int((folder / "cpu.cfs_quota_us").read_text())
-        period = int((folder / "cpu.cfs_period_us").read_text())
-        return quota / period if quota > 0 else None
-    except (OSError, ValueError, ZeroDivisionError):
-        return None
+        try:
+            quota = (folder / "cpu/cpu.cfs_quota_us").read_text().strip()
+            period = (folder / "cpu/cpu.cfs_period_us").read_text()
+        except OSError:
+            return None
+    return None if quota in ("max", "-1") else int(quota) / int(period)

@@ -1,0 +1,102 @@
+"""What the scheduler chooses, by properties that good code must have."""
+
+from __future__ import annotations
+
+import pytest
+from cases import CASES, convolution, elementwise, matmul, weight_gradient
+from nests import Memory, axis, call, load, number, store
+
+from deepglass.backends.native import ir
+from deepglass.backends.native.collapse import collapse
+from deepglass.backends.native.cpu import Cpu, forced_cpu
+from deepglass.backends.native.schedule import schedule
+from deepglass.graph.types import int64
+
+
+def scheduled(case, cpu: Cpu) -> tuple[ir.Nest, ir.Schedule]:
+    phase = case.program.levels[0][0]
+    nest = schedule(case.nest, phase, cpu)
+    assert nest.schedule is not None
+    return nest, nest.schedule
+
+
+def registers(nest: ir.Nest, chosen: ir.Schedule) -> int:
+    count = len(nest.accums)
+    for _, width in chosen.block:
+        count *= width
+    return count
+
+
+@pytest.mark.parametrize("kind", ["avx512", "avx2", "sse"])
+@pytest.mark.parametrize("name", CASES)
+def test_accumulators_fit_in_the_registers(name: str, kind: str) -> None:
+    case, cpu = CASES[name](), forced_cpu(kind)
+    for nest in case.program.levels[0][0].nests:
+        chosen = schedule(nest, case.program.levels[0][0], cpu)
+        if chosen.schedule is not None:
+            assert registers(chosen, chosen.schedule) < cpu.registers
+
+
+@pytest.mark.parametrize("form", ["dot", "plain", "first"])
+def test_matrix_products_reuse_what_they_load(form: str) -> None:
+    case = matmul(form, 64, 128, 256)
+    nest, chosen = scheduled(case, forced_cpu("avx512"))
+    assert chosen.vector == (nest.over[0] if form == "dot" else nest.axes[1])
+    assert registers(nest, chosen) >= 8
+    assert len(chosen.block) == 2
+
+
+def test_convolutions_put_columns_in_lanes_and_share_weights_and_windows() -> None:
+    cpu = forced_cpu("avx512")
+    nest, chosen = scheduled(convolution(4, 16, 16, 28, 28, 3, 1), cpu)
+    assert chosen.vector == nest.axes[3]
+    assert registers(nest, chosen) >= 8
+    nest, chosen = scheduled(weight_gradient(4, 16, 16, 28, 28, 3, 1), cpu)
+    assert chosen.vector == nest.over[2]
+    assert registers(nest, chosen) >= 8
+
+
+def test_long_sums_have_several_partial_sums() -> None:
+    memory, k = Memory(), axis("k", 4096)
+    x, y = memory.buffer(4096), memory.buffer(1)
+    accum = ir.Accum("s", "add", load(x, (k, 1)))
+    nest = ir.Nest((), (store(y, value=ir.Acc("s", accum.dtype)),), (k,), (accum,))
+    phase = ir.Phase((nest,))
+    chosen = schedule(nest, phase, forced_cpu("avx512")).schedule
+    assert chosen is not None
+    assert dict(chosen.block)[k] >= 4
+
+
+def test_points_that_may_collide_run_one_by_one() -> None:
+    case = CASES["embedding-9-20"]()
+    phase = case.program.levels[0][0]
+    chosen = schedule(phase.nests[1], phase, forced_cpu("avx512")).schedule
+    assert chosen is not None
+    assert chosen.vector == phase.nests[1].axes[1]
+    assert not any(a == phase.nests[1].axes[0] for a, _ in chosen.block)
+
+
+def test_a_schedule_that_is_given_is_kept() -> None:
+    case = matmul("dot", 4, 4, 4)
+    given = ir.Nest(case.nest.axes, case.nest.stores, case.nest.over, case.nest.accums,
+                    ir.Schedule())  # fmt: skip
+    assert schedule(given, case.program.levels[0][0], forced_cpu("avx2")) is given
+
+
+def test_neighbouring_axes_become_one() -> None:
+    nest = collapse(elementwise(6, 8, load(Memory().buffer(1)).dtype).nest, frozenset())
+    assert [a.extent for a in nest.axes] == [6, 8]  # the bias tells the axes apart
+    memory, i, j = Memory(), axis("i", 6), axis("j", 8)
+    x, y = memory.buffer(48), memory.buffer(48)
+    plain = ir.Nest((i, j), (store(y, (i, 8), (j, 1), value=load(x, (i, 8), (j, 1))),))
+    assert [a.extent for a in collapse(plain, frozenset()).axes] == [48]
+    assert collapse(plain, frozenset({i})) is plain
+
+
+def test_axes_in_conditions_stay_apart() -> None:
+    memory, i, j = Memory(), axis("i", 6), axis("j", 8)
+    x, y = memory.buffer(48), memory.buffer(48)
+    where = call("lt", ir.Iota(ir.Index(((j, 1),))), number(5, int64))
+    value = load(x, (i, 8), (j, 1), where=where)
+    nest = ir.Nest((i, j), (store(y, (i, 8), (j, 1), value=value),))
+    assert len(collapse(nest, frozenset()).axes) == 2

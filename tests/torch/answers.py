@@ -1,0 +1,221 @@
+"""PyTorch's answers to the cases of ``oracle_cases``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from oracle_cases import (
+    LAYERS,
+    LOSSES,
+    OPTIMIZERS,
+    Answer,
+    build,
+    cotangent,
+    differentiated,
+    layer_inputs,
+    layer_state,
+    loss_inputs,
+    make_optimizer,
+    modes,
+    problem,
+    samples_with_seed,
+    start,
+    stream,
+    train,
+)
+from torch import Tensor
+from torch.nn import functional as F
+
+from deepglass.graph.op import Op
+from deepglass.graph.types import TensorType, dtype_of
+
+Call = Callable[..., Tensor]
+
+
+def _reduced(function: Call) -> Call:
+    """torch.sum and torch.amax take an empty tuple for all axes, deepglass for none."""
+    return lambda x, dim, keepdim: function(x, dim, keepdim) if dim else x * 1
+
+
+def _pad(x: Tensor, widths: Any, value: float) -> Tensor:
+    lengths = [
+        before + after + n + between * max(n - 1, 0)
+        for n, (before, after, between) in zip(x.shape, widths, strict=True)
+    ]
+    region = tuple(
+        slice(before, before + n * (between + 1) if n else before, between + 1)
+        for n, (before, _, between) in zip(x.shape, widths, strict=True)
+    )
+    out = torch.full(lengths, value, dtype=x.dtype)
+    out[region] = x
+    return out
+
+
+def _conv_input(g: Tensor, w: Tensor, shape: Any, stride: Any, padding: Any) -> Tensor:
+    covered = [
+        (n - 1) * s - 2 * p + k
+        for n, s, p, k in zip(g.shape[2:], stride, padding, w.shape[2:], strict=True)
+    ]
+    rest = [n - c for n, c in zip(shape[2:], covered, strict=True)]
+    return F.conv_transpose2d(g, w, None, stride, padding, output_padding=rest)
+
+
+def _conv_weight(x: Tensor, g: Tensor, shape: Any, stride: Any, padding: Any) -> Tensor:
+    images, kernels = x.transpose(0, 1), g.transpose(0, 1)
+    y = F.conv2d(images, kernels, None, 1, padding, dilation=stride).transpose(0, 1)
+    return y[:, :, : shape[2], : shape[3]]
+
+
+def _pool_code(x: Tensor, kernel: Any, stride: Any, padding: Any) -> Tensor:
+    _, flat = F.max_pool2d(x, kernel, stride, padding, return_indices=True)
+    rows, columns = flat // x.shape[3], flat % x.shape[3]
+    top = torch.arange(flat.shape[2])[:, None] * stride[0] - padding[0]
+    left = torch.arange(flat.shape[3]) * stride[1] - padding[1]
+    return ((rows - top) * kernel[1] + columns - left).to(torch.uint8)
+
+
+def _pixels(code: Tensor, kernel: Any, stride: Any, padding: Any) -> tuple[Tensor, ...]:
+    n, c, row, column = torch.meshgrid(*map(torch.arange, code.shape), indexing="ij")
+    code = code.long()
+    y = row * stride[0] - padding[0] + code // kernel[1]
+    return n, c, y, column * stride[1] - padding[1] + code % kernel[1]
+
+
+def _put(g: Tensor, code: Tensor, shape: Any, **window: Any) -> Tensor:
+    empty = torch.zeros(shape, dtype=g.dtype)
+    return empty.index_put(_pixels(code, **window), g, accumulate=True)
+
+
+def _standardize(x: Tensor, dims: Any, eps: float) -> Tensor:
+    if 1 not in dims:
+        return F.batch_norm(x, None, None, training=True, eps=eps)
+    return F.layer_norm(x, x.shape[dims[0] :], eps=eps)
+
+
+def _iota(shape: Any, dim: int | None, dtype: Any) -> Tensor:
+    kind = torch.int64 if dtype.name == "uint64" else getattr(torch, dtype.name)
+    if dim is None:
+        return torch.arange(math.prod(shape), dtype=kind).reshape(shape)
+    numbers = torch.arange(shape[dim], dtype=kind)
+    return numbers.reshape([-1] + [1] * (len(shape) - dim - 1)).broadcast_to(shape)
+
+
+CALLS: dict[str, Call] = {
+    "alias": lambda x: x.clone(),
+    "reshape": lambda x, shape: x.reshape(shape),
+    "transpose": lambda x, dims: x.permute(dims),
+    "broadcast": lambda x, shape: x.broadcast_to(shape),
+    "slice": lambda x, ranges: x[tuple(slice(*r) for r in ranges)],
+    "pad": _pad,
+    "concat": lambda *xs, dim: torch.cat(xs, dim),
+    "iota": _iota,
+    "add": torch.add,
+    "sub": torch.sub,
+    "mul": torch.mul,
+    "div": torch.div,
+    "neg": torch.neg,
+    "exp": torch.exp,
+    "log": torch.log,
+    "sqrt": torch.sqrt,
+    "rsqrt": torch.rsqrt,
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+    "maximum": torch.maximum,
+    "eq": torch.eq,
+    "ne": torch.ne,
+    "lt": torch.lt,
+    "le": torch.le,
+    "gt": torch.gt,
+    "ge": torch.ge,
+    "where": torch.where,
+    "cast": lambda x, dtype: x.to(getattr(torch, dtype.name)),
+    "gather": lambda x, index, dim: torch.gather(x, dim, index),
+    "scatter_add": lambda x, index, source, dim: torch.scatter_add(x, dim, index, source),
+    "sum": _reduced(torch.sum),
+    "amax": _reduced(torch.amax),
+    "argmax": lambda x, dim, keepdim: torch.argmax(x, dim[0], keepdim),
+    "matmul": torch.matmul,
+    "conv2d": lambda x, w, stride, padding: F.conv2d(x, w, None, stride, padding),
+    "conv2d_input_gradient": _conv_input,
+    "conv2d_weight_gradient": _conv_weight,
+    "window_argmax": _pool_code,
+    "window_take": lambda x, code, **window: x[_pixels(code, **window)],
+    "window_put": _put,
+    "shift_right": lambda x, amount: x >> amount,
+    "relu": torch.relu,
+    "softmax": torch.softmax,
+    "log_softmax": torch.log_softmax,
+    "cross_entropy": F.cross_entropy,
+    "standardize": _standardize,
+}
+
+
+def _tensor(a: np.ndarray, requires_grad: bool = False) -> Tensor:
+    """Few operations of PyTorch know unsigned numbers; signed ones hold the same values."""
+    wide = a.astype(np.int64) if a.dtype.kind == "u" and a.dtype != np.uint8 else a
+    return torch.tensor(wide, requires_grad=requires_grad)
+
+
+def op_answer(op: Op, seed: int = 0) -> Answer:
+    """Values and gradients of all samples of an op, in float64."""
+    answer: Answer = {}
+    for number, sample in enumerate(samples_with_seed(op, seed)):
+        active = differentiated(op, sample)
+        inputs = [_tensor(a, k in active) for k, a in enumerate(sample.args)]
+        y = CALLS[op.name](*inputs, **sample.params)
+        types = [TensorType(a.shape, dtype_of(a.dtype)) for a in sample.args]
+        dtype = op.infer(*types, **sample.params).dtype.numpy
+        answer[f"{number} value"] = y.detach().numpy().astype(dtype)
+        if active and y.requires_grad:
+            y.backward(torch.tensor(cotangent(op, number, tuple(y.shape))).to(y.dtype))
+            for k in active:
+                answer[f"{number} gradient {k}"] = _gradient(inputs[k])
+    return answer
+
+
+def _gradient(x: Tensor) -> np.ndarray:
+    return (torch.zeros_like(x) if x.grad is None else x.grad).numpy()
+
+
+def layer_answer(name: str) -> Answer:
+    model = build(torch.nn, LAYERS[name][0]).double()
+    model.load_state_dict({k: torch.tensor(v) for k, v in layer_state(name).items()})
+    answer: Answer = {}
+    for training in modes(name):
+        model.train(training)
+        mode = "training" if training else "evaluation"
+        for batch, x in enumerate(layer_inputs(name)):
+            model.zero_grad()
+            t = torch.tensor(x, requires_grad=True)
+            y = model(t)
+            y.backward(torch.tensor(stream(name, "cotangent").uniform(-1, 1, tuple(y.shape))))
+            answer[f"{mode} {batch} output"] = y.detach().numpy()
+            for key, p in [("input", t), *model.named_parameters()]:
+                answer[f"{mode} {batch} gradient {key}"] = _gradient(p).copy()
+        for key, b in model.named_buffers():
+            answer[f"{mode} {key}"] = b.numpy().copy()
+    return answer
+
+
+def loss_answer(name: str) -> Answer:
+    x, target = loss_inputs(name)
+    t = torch.tensor(x, requires_grad=True)
+    loss = build(torch.nn, LOSSES[name][0])(t, torch.tensor(target))
+    loss.backward()
+    return {"value": loss.detach().numpy(), "gradient": _gradient(t)}
+
+
+def optimizer_answer(name: str) -> Answer:
+    a, b = (torch.nn.Parameter(torch.tensor(v)) for v in start())
+    optimizer = make_optimizer(torch.optim, name, [a, b])
+
+    def step() -> None:
+        optimizer.zero_grad()
+        problem(a, b).backward()
+        optimizer.step()
+
+    return train(optimizer, (a, b), step, OPTIMIZERS[name][3])

@@ -1,0 +1,65 @@
+"""The oracles, live: PyTorch beside deepglass, on the recorded cases and on further ones."""
+
+from __future__ import annotations
+
+import answers
+import numpy as np
+import oracle_cases as cases
+import pytest
+from test_oracles import oracles
+
+from deepglass.graph.op import Op
+
+SEEDS = range(4)  # 0 is the record's own stream
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("op", cases.compared_ops(), ids=lambda op: op.name)
+def test_op(op: Op, seed: int) -> None:
+    assert not cases.disagreements(cases.op_answer(op, seed), answers.op_answer(op, seed))
+
+
+@pytest.mark.parametrize("name", cases.LAYERS)
+def test_layer(name: str) -> None:
+    assert not cases.disagreements(cases.layer_answer(name), answers.layer_answer(name))
+
+
+@pytest.mark.parametrize("name", cases.LOSSES)
+def test_loss(name: str) -> None:
+    assert not cases.disagreements(cases.loss_answer(name), answers.loss_answer(name))
+
+
+@pytest.mark.parametrize("name", cases.OPTIMIZERS)
+def test_optimizer(name: str) -> None:
+    assert not cases.disagreements(cases.optimizer_answer(name), answers.optimizer_answer(name))
+
+
+def test_the_files_hold_these_answers() -> None:
+    for family, live in (
+        ("ops", {op.name: answers.op_answer(op) for op in cases.compared_ops()}),
+        ("layers", {name: answers.layer_answer(name) for name in cases.LAYERS}),
+        ("losses", {name: answers.loss_answer(name) for name in cases.LOSSES}),
+        ("optimizers", {name: answers.optimizer_answer(name) for name in cases.OPTIMIZERS}),
+    ):
+        for case, answer in live.items():
+            recorded = {k: a for k, a in oracles(family)[case].items() if k != "checksum"}
+            assert recorded.keys() == answer.keys()
+            for name, array in answer.items():
+                assert cases.relative_difference(array, recorded[name]) < 1e-12
+
+
+def test_state_dicts_move_over_by_name() -> None:
+    """Weights of a PyTorch network compute the same here, and the other way round."""
+    import torch
+
+    import deepglass as dg
+
+    spec, _ = cases.LAYERS["network"]
+    theirs, ours = cases.build(torch.nn, spec).eval(), cases.build(dg.nn, spec).eval()
+    x = cases.layer_inputs("network")[0].astype(np.float32)
+    ours.load_state_dict(theirs.state_dict())
+    y = theirs(torch.tensor(x)).detach().numpy()
+    assert cases.relative_difference(ours(dg.tensor(x)).numpy(), y) < 1e-5
+    fresh = cases.build(torch.nn, spec).eval()
+    fresh.load_state_dict({k: torch.tensor(v) for k, v in ours.state_dict().items()})
+    assert torch.equal(fresh(torch.tensor(x)), theirs(torch.tensor(x)))
