@@ -89,7 +89,9 @@ def differentiated(op: Op, sample: Sample) -> list[int]:
     """The inputs whose gradients are compared: floats, where all numbers are finite."""
     floats = [k for k, a in enumerate(sample.args) if a.dtype.kind == "f"]
     finite = all(np.isfinite(sample.args[k]).all() for k in floats)
-    return [k for k in floats if op.gradient[k : k + 1] != (None,)] if op.gradient and finite else []
+    return (
+        [k for k in floats if op.gradient[k : k + 1] != (None,)] if op.gradient and finite else []
+    )
 
 
 def sample_checksum(op: Op, seed: int = 0) -> np.ndarray:
@@ -145,9 +147,10 @@ LAYERS: dict[str, tuple[Spec, tuple[int, ...]]] = {
     "dropout, evaluation": (("Dropout", (0.5,), {}), ROWS),
     "network": (
         ("Sequential", (
-            ("Conv2d", (3, 5, 3), {"padding": 1}), ("BatchNorm2d", (5,), {}), ("ReLU", (), {}),
-            ("MaxPool2d", (2,), {}), ("Conv2d", (5, 2, 2), {"stride": (1, 2)}), ("Tanh", (), {}),
-            ("Flatten", (), {}), ("LayerNorm", (2,), {}), ("Linear", (2, 3), {}),
+            ("Conv2d", (3, 5, 3), {"padding": 1, "bias": False}), ("BatchNorm2d", (5,), {}),
+            ("ReLU", (), {}), ("MaxPool2d", (2,), {}), ("Conv2d", (5, 3, 2), {}),
+            ("Tanh", (), {}), ("Flatten", (), {}), ("LayerNorm", (6,), {}),
+            ("Linear", (6, 2), {}),
         ), {}),
         IMAGES,
     ),
@@ -177,12 +180,13 @@ def layer_inputs(name: str) -> list[np.ndarray]:
 
 
 def layer_state(name: str) -> dict[str, np.ndarray]:
-    """Weights and buffers for a layer, all positive where they are variances."""
+    """Weights and buffers for a layer, positive where they are variances."""
     rng = stream("state", name)
-    own = build(dg.nn, LAYERS[name][0]).state_dict()
-    return {
-        k: rng.uniform(0.5, 1.5, v.shape) if v.dtype.kind == "f" else v for k, v in own.items()
-    }
+    state = {}
+    for key, value in sorted(build(dg.nn, LAYERS[name][0]).state_dict().items()):
+        low = 0.5 if "var" in key else -0.5
+        state[key] = rng.uniform(low, low + 1, value.shape) if value.dtype.kind == "f" else value
+    return state
 
 
 def loss_inputs(name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -278,9 +282,7 @@ def train(optimizer: Any, parameters: Any, step: Callable[[], Any], rates: Any) 
 def make_optimizer(namespace: Any, name: str, parameters: Any) -> Any:
     kind, settings, groups, _ = OPTIMIZERS[name]
     if groups is not None:
-        parameters = [
-            {"params": [p], **own} for p, own in zip(parameters, groups, strict=True)
-        ]
+        parameters = [{"params": [p], **own} for p, own in zip(parameters, groups, strict=True)]
     return getattr(namespace, kind)(parameters, **settings)
 
 

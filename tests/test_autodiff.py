@@ -309,6 +309,16 @@ def test_grad_inside_a_loss_reaches_parameters() -> None:
     assert w.grad.item() == 8 * 3 * 4
 
 
+def test_a_gradient_can_be_differentiated_for_a_captured_parameter() -> None:
+    w = dg.Parameter(3.0)
+    slope = dg.grad(lambda v: w * v * v)(dg.tensor(2.0))
+    (slope * slope).backward()
+    assert w.grad is not None
+    assert w.grad.item() == 8 * 3 * 4
+    with dg.no_grad():
+        assert not dg.grad(lambda v: w * v * v)(dg.tensor(2.0)).requires_grad
+
+
 def test_grad_works_under_no_grad() -> None:
     with dg.no_grad():
         assert dg.grad(lambda x: x * x)(dg.tensor(3.0)).item() == 6.0

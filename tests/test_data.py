@@ -219,6 +219,13 @@ class TestDrawing:
         columns = fit_digit(paper).sum(axis=0)
         assert columns[3:5].sum() > 0.97 * columns.sum()
 
+    def test_a_stroke_that_leaves_the_picture_is_ink(self) -> None:
+        picture = np.zeros((30, 20))
+        picture[:, 8:11] = 255
+        expected = np.zeros((8, 8))
+        expected[:, 3:5] = 0.5
+        np.testing.assert_allclose(fit_digit(picture), expected, atol=0.13)
+
     def test_the_digits_themselves_come_back(self) -> None:
         """Drawn large and read again, they correlate with what they were."""
         images = load_digits().tensors[0][:200, 0]

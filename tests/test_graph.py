@@ -45,7 +45,7 @@ def test_dtypes_by_every_name() -> None:
         assert dtype.numpy.name == dtype.name
         assert dtype.numpy.itemsize == dtype.bytes
     assert repr(dg.float32) == "deepglass.float32"
-    with pytest.raises(DTypeError, match="one of bool, uint8.*got 'float16'"):
+    with pytest.raises(DTypeError, match=r"one of bool, uint8.*got 'float16'"):
         dtype_of("float16")
 
 
@@ -218,7 +218,8 @@ def test_dot_names_every_node_and_edge() -> None:
 
 REWRITES: dict[str, tuple[Any, Any, list[str], list[str]]] = {
     "drop_alias": (
-        simplify, lambda x: x.detach() + x, ["v₁ = x + x", "return v₁"], ["v₁ = x + x", "return v₁"],
+        simplify, lambda x: x.detach() + x,
+        ["v₁ = x + x", "return v₁"], ["v₁ = x + x", "return v₁"],
     ),
     "drop_identity: slice": (
         simplify, lambda x: x[:] + 1,

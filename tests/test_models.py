@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -136,9 +137,9 @@ class TestMLP:
         assert names == ["Linear", "ReLU", "Dropout", "Linear"]
 
     @pytest.mark.parametrize("sizes", [[4], [], [4, 0, 2], [4, 2.5], "42", [True, 2]])
-    def test_sizes_that_make_no_network(self, sizes: object) -> None:
+    def test_sizes_that_make_no_network(self, sizes: Any) -> None:
         with pytest.raises(DomainError, match="MLP: sizes"):
-            MLP(sizes)  # type: ignore[arg-type]
+            MLP(sizes)
 
     def test_an_unknown_activation(self) -> None:
         with pytest.raises(DomainError, match="relu, sigmoid, tanh; got 'step'"):

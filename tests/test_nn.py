@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -300,6 +301,53 @@ def test_conversion_of_a_whole_model() -> None:
     assert model(dg.ones(2, 1, 5, 5, dtype="float64")).dtype is dg.float64
     model.float().load_state_dict(before)
     assert {b.dtype for b in model.buffers()} == {dg.float32, dg.int64}
+
+
+def test_a_copy_of_a_model_is_a_model_of_its_own() -> None:
+    model = Net()
+    x = dg.tensor(IMAGES[:, :1, :, :5])
+    model(x).exp().sum().backward()
+    twin = copy.deepcopy(model)
+    assert_close("output", twin(x), model(x))
+    assert twin.scale is not model.scale
+    assert twin.scale.requires_grad
+    assert twin.scale.grad is None or twin.scale.grad is not model.scale.grad
+    before = model.scale.grad.numpy()
+    twin.zero_grad()
+    twin(x).exp().sum().backward()
+    assert_close("gradient", twin.scale.grad, before)
+    assert np.array_equal(model.scale.grad.numpy(), before)
+    optimizer = dg.optim.SGD(twin.parameters(), lr=1.0)
+    optimizer.step()
+    assert model.scale.tolist() == [1.0]
+    assert twin.scale.tolist() != [1.0]
+
+
+def test_tied_weights_have_all_their_names_in_a_state_dict() -> None:
+    """As in PyTorch, so that state dicts move over by name."""
+    model = nn.Sequential(nn.Linear(3, 3, bias=False), nn.Linear(3, 3, bias=False))
+    model[1].weight = model[0].weight
+    assert sorted(model.state_dict()) == ["0.weight", "1.weight"]
+    assert [n for n, _ in model.named_parameters()] == ["0.weight"]
+    model.load_state_dict({"0.weight": np.ones((3, 3)), "1.weight": np.ones((3, 3))})
+    assert model[1].weight is model[0].weight
+    layer = nn.Linear(2, 2, bias=False)
+    assert sorted(nn.Sequential(layer, layer).state_dict()) == ["0.weight", "1.weight"]
+
+
+def test_a_deleted_layer_is_gone() -> None:
+    model = nn.Sequential(nn.Linear(3, 3), nn.Tanh())
+    step = dg.compile(lambda x: model(x))
+    with dg.backend("reference"):
+        step(ROWS)
+        delattr(model, "1")
+        assert_close("output", step(ROWS), model(dg.tensor(ROWS)))
+
+
+def test_layers_in_a_plain_list_are_worth_a_warning() -> None:
+    model = nn.Module()
+    with pytest.warns(UserWarning, match=r"Module.layers: layers in a plain list.*Sequential"):
+        model.layers = [nn.Linear(2, 2)]
 
 
 def test_apply_visits_children_first() -> None:

@@ -69,6 +69,13 @@ def test_groups_have_settings_of_their_own() -> None:
     assert [name for name, _ in optimizer.named_state()] == ["lr[0]", "lr[1]"]
 
 
+def test_a_group_may_name_a_single_tensor() -> None:
+    a = parameter(1.0, 2.0)
+    optimizer = optim.SGD([{"params": a}], lr=0.5)
+    step(optimizer, [1.0, 1.0])
+    assert a.tolist() == [0.5, 1.5]
+
+
 def test_a_group_with_momentum_beside_one_without() -> None:
     a, b = parameter(0.0), parameter(0.0)
     optimizer = optim.SGD([{"params": [a], "momentum": 0.5}, {"params": [b]}], lr=1.0)
@@ -130,13 +137,15 @@ def test_a_group_is_a_mapping_whose_rate_is_a_tensor() -> None:
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
+        (lambda: optim.SGD(parameter(1.0)), TypeError, r"got one tensor. Write \[w\]"),
+        (lambda: optim.SGD([parameter(1.0) * 2]), DomainError, "given, not computed"),
         (lambda: optim.SGD([], lr=0.1), DomainError, "at least one parameter is needed"),
         (lambda: optim.SGD([parameter(1.0)] * 0, lr=0.1), DomainError, "got none"),
         (lambda: optim.SGD([parameter(1.0)], lr=-1), DomainError, "a number >= 0; got -1"),
         (lambda: optim.SGD([parameter(1.0)], lr=float("nan")), DomainError, "got nan"),
         (lambda: optim.SGD([parameter(1.0)], momentum=-1), DomainError, "momentum is not negative"),
         (lambda: optim.SGD([np.ones(2)]), TypeError, "parameters are tensors; got ndarray"),
-        (lambda: optim.Adam([parameter(1.0)], betas=(0.9, 1.0)), DomainError, "between 0 and 1"),
+        (lambda: optim.Adam([parameter(1.0)], betas=(0.9, 1.0)), DomainError, r"less than 1; got"),
     ],
 )
 def test_misuse_says_what_to_do(make: Any, error: type[Exception], message: str) -> None:

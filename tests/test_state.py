@@ -78,7 +78,7 @@ def same_state(a: Training, b: Training) -> None:
 def test_ten_compiled_steps_are_ten_eager_steps(optimizer: str) -> None:
     eager, compiled = pair(lambda: Training(OPTIMIZERS[optimizer], simple()))
     losses = []
-    for run, step in ((eager, eager.step), (compiled, compiled.compiled)):
+    for step in (eager.step, compiled.compiled):
         dg.manual_seed(1)
         losses.append([step(X, Y).item() for _ in range(10)])
     assert_close("losses", np.float32(losses[1]), np.float32(losses[0]))
@@ -89,7 +89,7 @@ def test_ten_compiled_steps_are_ten_eager_steps(optimizer: str) -> None:
 
 def test_a_ragged_last_batch_trains_too() -> None:
     eager, compiled = pair(lambda: Training(OPTIMIZERS["momentum"], simple()))
-    for run, step in ((eager, eager.step), (compiled, compiled.compiled)):
+    for step in (eager.step, compiled.compiled):
         dg.manual_seed(1)
         for _ in range(3):
             for part in (slice(0, 2), slice(2, 4), slice(4, 5)):
@@ -265,6 +265,21 @@ def test_two_models_with_two_optimizers() -> None:
             assert_close(name, b.state_dict()[name], value)
 
 
+def test_parameters_and_generators_among_the_arguments_are_state() -> None:
+    @dg.compile
+    def step(w: Any, generator: Any) -> Any:
+        w.copy_(w + 1)
+        return dg.rand(3, generator=generator)
+
+    a, b = dg.Buffer(np.float32([1.0])), dg.Buffer(np.float32([10.0]))
+    first, second = dg.Generator(1), dg.Generator(2)
+    drawn = [step(w, g).tolist() for w, g in ((a, first), (b, second), (a, first))]
+    assert (a.tolist(), b.tolist()) == ([3.0], [11.0])
+    assert (first.counter.item(), second.counter.item()) == (6, 3)
+    assert drawn[0] != drawn[2]
+    assert programs(step) == 2
+
+
 # A trace is a transaction ---------------------------------------------------------------
 
 
@@ -398,7 +413,7 @@ def test_gradients_after_a_fused_step_are_not_kept_and_say_so() -> None:
     for _ in range(2):
         run.compiled(X, Y)
         with pytest.raises(GradientError, match="keep_grads=True"):
-            run.model.weight.grad
+            _ = run.model.weight.grad
     run.optimizer.zero_grad()
     assert run.model.weight.grad is None
     run.step(X, Y)
@@ -431,7 +446,7 @@ def test_kept_and_dropped_gradients_take_turns() -> None:
     for _ in range(3):
         run.compiled(X, Y)
         with pytest.raises(GradientError, match="keep_grads"):
-            run.model.weight.grad
+            _ = run.model.weight.grad
         keep(X, Y)
         assert run.model.weight.grad is not None
     assert programs(run.compiled) == programs(keep) == 1
@@ -597,6 +612,31 @@ def test_a_learning_rate_set_inside_is_state() -> None:
     group = optimizer.param_groups[0]
     dg.compile(lambda: group.__setitem__("lr", 0.25))()
     assert group["lr"] == 0.25
+
+
+@pytest.mark.parametrize("keep_grads", [False, True])
+def test_a_step_asks_its_layers_only_after_they_changed(keep_grads: bool) -> None:
+    """A step of a small network takes microseconds; looking through its layers takes longer."""
+    asked = []
+
+    class Asked(nn.Linear):
+        def trace_key(self) -> Any:
+            asked.append(1)
+            return super().trace_key()
+
+    run = Training(OPTIMIZERS["momentum"], Asked(3, 2), keep_grads=keep_grads)
+    for _ in range(2):
+        run.compiled(X, Y)
+    before = len(asked)
+    for k in range(5):
+        run.optimizer.param_groups[0]["lr"] = 0.1 / (k + 1)
+        run.model.load_state_dict(run.model.state_dict())
+        run.compiled(X, Y)
+        run.optimizer.zero_grad()
+    assert len(asked) == before
+    run.model.eval()
+    run.compiled(X, Y)
+    assert len(asked) > before
 
 
 # Random streams -------------------------------------------------------------------------

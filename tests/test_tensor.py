@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import hypothesis.strategies as st
@@ -74,6 +75,16 @@ def test_a_copy_of_a_tensor_is_apart_from_it() -> None:
     assert x.tolist() == [1.0, 2.0]
 
 
+@pytest.mark.parametrize("dtype", [">f4", ">i4", ">u4", ">f8", ">i8"])
+def test_data_of_the_other_byte_order(dtype: str, backend: str) -> None:
+    """As they stand in files that were written for the network, MNIST's for instance."""
+    array = np.arange(6).astype(dtype)
+    state = dg.Buffer(array)
+    assert state.numpy().dtype.isnative
+    for got in dg.compile(lambda x: (x * 2, state * 2))(array):
+        assert got.tolist() == [0, 2, 4, 6, 8, 10]
+
+
 def test_filled_tensors() -> None:
     assert dg.zeros(2, 3).shape == (2, 3)
     assert dg.zeros((2, 3)).tolist() == [[0.0] * 3] * 2
@@ -84,6 +95,27 @@ def test_filled_tensors() -> None:
     assert dg.arange(3, dtype="float32").dtype is dg.float32
     like = dg.zeros_like(dg.ones(2, 3, dtype="float64"))
     assert (like.shape, like.dtype) == ((2, 3), dg.float64)
+
+
+def test_copies_by_the_copy_module_are_apart_too() -> None:
+    for make in (copy.copy, copy.deepcopy):
+        w = dg.Parameter([1.0, 2.0])
+        buffer = dg.Buffer([1.0], role="mean", parameter=w)
+        w.grad = dg.ones(2)
+        twin, other = make(w), make(buffer)
+        assert type(twin) is dg.Parameter
+        assert twin.requires_grad
+        assert twin.grad is not w.grad
+        assert twin.grad.tolist() == [1.0, 1.0]
+        assert (type(other), other.role) == (dg.Buffer, "mean")
+        (twin * 3).sum().backward()
+        assert (w.grad.tolist(), twin.grad.tolist()) == ([1.0, 1.0], [4.0, 4.0])
+        with dg.no_grad():
+            twin += 1
+        assert w.tolist() == [1.0, 2.0]
+    assert copy.deepcopy(dg.float32) is dg.float32
+    w, buffer = copy.deepcopy((w, buffer))
+    assert buffer.parameter is w
 
 
 # Looking --------------------------------------------------------------------------------
@@ -177,7 +209,7 @@ def test_a_python_number_follows_the_tensor(dtype: str, number: Any, result: str
 
 def test_a_python_number_outside_of_the_type_is_refused() -> None:
     with pytest.raises(DomainError, match=r"uint8 holds 0 to 255; got -1"):
-        dg.zeros(2, dtype="uint8") > -1
+        _ = dg.zeros(2, dtype="uint8") > -1
     with pytest.raises(DomainError, match=r"uint8 holds 0 to 255; got 300"):
         dg.tensor(300, dtype="uint8")
 
@@ -204,8 +236,11 @@ def test_operators() -> None:
         [1.0, 1.0], [1.0, -2.0], [1.0, 4.0], [1.0, -8.0], [1.0, 16.0],
     ]  # fmt: skip
     assert (dg.tensor([4.0]) ** 0.5).tolist() == [2.0]
-    with pytest.raises(DomainError, match="exponents 0 to 4 and 0.5; got -1"):
-        x**-1
+    assert (x**-1).tolist() == [1.0, -0.5]
+    assert (x**-2.0).tolist() == [1.0, 0.25]
+    for exponent in (5, 1.5, -5):
+        with pytest.raises(DomainError, match=rf"exponents -4 to 4 and 0\.5; got {exponent}"):
+            x**exponent
     assert (x @ x).item() == 5.0
     assert (np.array([[1.0, 1.0]], "f4") @ x).tolist() == [-1.0]
     comparisons = (x < 0, x <= 1, x > 0, x >= 1, x == 1, x != 1)
@@ -428,6 +463,9 @@ def test_shapes_of_moved_tensors() -> None:
     assert np.array_equal(x.permute(2, 0, 1).numpy(), NUMBERS.transpose(2, 0, 1))
     assert np.array_equal(x.transpose(0, -1).numpy(), NUMBERS.swapaxes(0, 2))
     assert dg.broadcast_to(dg.ones(3, 1), 2, 3, 5).shape == (2, 3, 5)
+    assert x.view(7, -1).shape == (7, 15)
+    with pytest.raises(ShapeError, match="start_dim comes before end_dim; got 2 and 1"):
+        x.flatten(2, 1)
     with pytest.raises(ShapeError, match="one may be -1"):
         x.reshape(-1, -1)
     with pytest.raises(ShapeError, match=r"dim counts axes from -3 to 2 here; got 3"):

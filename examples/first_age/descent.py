@@ -18,14 +18,14 @@ RATES = (0.02, 0.3, 1.03)
 STEPS = 20
 
 
-def J(point: dg.Tensor) -> dg.Tensor:  # noqa: N802  the name it has in the texts
-    """The height of the bowl."""
+def height(point: dg.Tensor) -> dg.Tensor:
+    """J(a, b) = a² + b², the height of the bowl at a point (a, b)."""
     return (point * point).sum()
 
 
 def walk(lr: float, direction: int) -> np.ndarray:
     """Return the path of points from `START`, downhill for -1 and uphill for +1."""
-    slope = dg.grad(J)
+    slope = dg.grad(height)
     point = dg.tensor(START)
     path = [point.numpy()]
     for _ in range(STEPS):
@@ -50,11 +50,9 @@ def show(picture: Path, paths: dict[tuple[str, float], np.ndarray]) -> None:
     """Draw the six paths over the contours of the bowl."""
     figure = blank_figure(10, 6.8)
     line = np.linspace(-10, 10, 101)
-    height = line[:, None] ** 2 + line[None, :] ** 2
+    bowl = line[:, None] ** 2 + line[None, :] ** 2
     for axes, ((way, lr), path) in zip(figure.subplots(2, 3).flat, paths.items(), strict=True):
-        axes.contour(
-            line, line, height, levels=np.arange(1, 12) ** 2, cmap="Blues_r", linewidths=0.7
-        )
+        axes.contour(line, line, bowl, levels=np.arange(1, 12) ** 2, cmap="Blues_r", linewidths=0.7)
         axes.plot(*path.T, "o-", color="#e8590c", markersize=4, linewidth=1.2)
         axes.plot(*path[0], "o", color="#1f2430", markersize=7)
         axes.set(

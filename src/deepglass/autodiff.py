@@ -159,6 +159,7 @@ def value_and_grad(
             raise GradientError(
                 f"grad: argnums name positional arguments; got {argnums} for {len(args)}."
             )
+        recorded = grad_enabled()
         with _differentiating() as depth, set_grad_enabled(True):
             originals = [flatten(args[n])[0] for n in numbers]
             outer = any(as_tensor(t).requires_grad for ts in originals for t in ts)
@@ -167,12 +168,21 @@ def value_and_grad(
             if not isinstance(value, Tensor) or value.numel() != 1:
                 got = value.type if isinstance(value, Tensor) else type(value).__name__
                 raise GradientError(f"grad: the function returns one number; got {got}.")
-            with set_grad_enabled(depth > 1 or outer):
-                gradients = _gradients(value, [chosen[n] for n in numbers])
-        result = value if depth > 1 or outer else value.detach()
+            starts = [chosen[n] for n in numbers]
+            outer = depth > 1 or outer or (recorded and _uses_other_leaves(value, starts))
+            with set_grad_enabled(outer):
+                gradients = _gradients(value, starts)
+        result = value if outer else value.detach()
         return result, tuple(gradients) if several else gradients[0]
 
     return differentiated
+
+
+def _uses_other_leaves(value: Tensor, trees: Sequence[Any]) -> bool:
+    """Whether somebody may differentiate the gradient again, for a captured parameter."""
+    starts = {read(t).id for tree in trees for t in flatten(tree)[0]}
+    nodes = ancestors([read(value)])
+    return any(n.is_leaf and n.requires_grad and n.id not in starts for n in nodes)
 
 
 def _gradients(value: Tensor, trees: Sequence[Any]) -> list[Any]:

@@ -8,6 +8,7 @@ program that take effect when the call returns.
 
 from __future__ import annotations
 
+import copy
 import functools
 import threading
 import types
@@ -105,6 +106,9 @@ class Compiled:
         vars(instance)[self._attribute] = bound  # found before this one from now on
         return bound
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Compiled:
+        return Compiled(copy.deepcopy(self.function, memo), self.backend, self.keep_grads)
+
     def _name(self) -> str:
         inner = getattr(self.function, "func", self.function)
         return getattr(inner, "__name__", type(inner).__name__)
@@ -157,8 +161,8 @@ class Compiled:
         if self._recorded == MANY_PROGRAMS + 1:
             warnings.warn(
                 f"compile: {self._name()} was recorded {self._recorded} times, for as many "
-                "kinds of arguments. Pass what changes as tensors, not as Python numbers, and use few "
-                "different shapes.",
+                "kinds of arguments. Pass what changes as tensors, not as Python numbers, and "
+                "use few different shapes.",
                 RuntimeWarning,
                 stacklevel=4,
             )
@@ -197,7 +201,7 @@ class Program:
         self._dtypes = [n.type.dtype.numpy for n in graph.inputs]
         self._clock = Clock()
         self._storages = [t.bind_storage() for t in self.state]
-        self._seen_changes = -1
+        self._seen_values = -1
         written = {node.id for node, _ in graph.updates}
         for storage, node in zip(self._storages, graph.state, strict=True):
             if node.id in written:
@@ -246,7 +250,7 @@ class Program:
             t._grad is found or self._takes_over(t._grad, found) for t, found in self._entry
         ):
             return False
-        if CHANGES.count == self._seen_changes:
+        if CHANGES.values == self._seen_values:
             return True
         pairs = zip(self.state, self._storages, strict=True)
         return all(t._storage is s or _could_have(t, s) for t, s in pairs)
@@ -265,7 +269,7 @@ class Program:
                 gradient.take_storage(storage)
                 self.state[k] = gradient
         self._entry = [(t, gradient if found is known else found) for t, found in self._entry]
-        CHANGES.count += 1
+        CHANGES.values += 1
         return True
 
     def __call__(self, inputs: Sequence[np.ndarray]) -> Any:
@@ -274,14 +278,16 @@ class Program:
         for check in self._checks:
             check(arrays)
         with self._lock:
-            if CHANGES.count != self._seen_changes:
+            if CHANGES.values != self._seen_values:
                 self._bring_up_to_date()
             values = self.executable(arrays)
             self._clock.count += 1
         results = [Tensor.of(_result(v)) for v in values]
         for tensor in reversed(self._kept):
             tensor._grad = results.pop()
-            CHANGES.count += 1
+        if self._kept:  # other programs have to look, this one need not
+            CHANGES.values += 1
+            self._seen_values += 1
         tensors = iter(results)
         leaves = [next(tensors) if x is _TENSOR else x for x in self._template]
         return unflatten(self._structure, iter(leaves))
@@ -295,8 +301,8 @@ class Program:
         for tensor, gradient in self._exit:
             if tensor._grad is not gradient:
                 tensor._grad = gradient
-                CHANGES.count += 1
-        self._seen_changes = CHANGES.count
+                CHANGES.values += 1
+        self._seen_values = CHANGES.values
 
     def __str__(self) -> str:
         return str(self.graph)

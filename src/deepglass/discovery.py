@@ -248,11 +248,11 @@ class Watch:
         """Return the number of the present state; equal numbers, equal states."""
         around = self._around
         tokens = around.tokens() if around is not None else ()
-        if around is None or tokens != self._tokens or CHANGES.count != self._changes:
+        if around is None or tokens != self._tokens or CHANGES.structure != self._changes:
             if around is None or tokens != self._tokens:
                 around = self._around = Surroundings(self.thing)
                 self._tokens = around.tokens()
-            self._changes = CHANGES.count
+            self._changes = CHANGES.structure
             key = (self._tokens, tuple(map(_key_of, around.traceables().values())))
             self._state = self._states.setdefault(key, len(self._states))
         return self._state

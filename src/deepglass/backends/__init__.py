@@ -61,7 +61,9 @@ def default() -> str:
         try:
             get("native")
             _chosen.append("native")
-        except ImportError as error:
+        except (ImportError, OSError) as error:
+            if not (getattr(error, "name", None) or "llvmlite").startswith("llvmlite"):
+                raise
             warnings.warn(
                 f"deepglass compiles with NumPy here, which is slower: {error}. "
                 "`pip install llvmlite` brings machine code.",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import warnings
+from typing import Any
 
 import typer
 
@@ -28,6 +30,7 @@ app.command()(info)
 
 def run() -> int:
     """Run the command that was asked for; a mistake is one clear message, not a traceback."""
+    warnings.showwarning = _note
     try:
         app()
     except (DeepglassError, OSError) as error:
@@ -41,3 +44,8 @@ def run() -> int:
     finally:
         sys.stdout.flush()
     return 0
+
+
+def _note(message: Warning | str, *_: Any, **__: Any) -> None:
+    """A warning as one line, without the place in the code."""
+    complain(str(message))

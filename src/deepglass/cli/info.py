@@ -16,15 +16,15 @@ PACKAGES = ("numpy", "llvmlite", "scikit-learn", "matplotlib", "pillow", "safete
 def info() -> None:
     """Show versions, the processor, the backend and its threads: what a report should name."""
     facts(
-        {
-            "deepglass": __version__,
-            "Python": f"{platform.python_version()} ({platform.python_implementation()})",
-            "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
-            "processor": _processor(),
-            "backend": backends.default(),
-            "threads": str(_threads()),
-            **{package: _version(package) for package in PACKAGES},
-        }
+        [
+            ("deepglass", __version__),
+            ("Python", f"{platform.python_version()} ({platform.python_implementation()})"),
+            ("system", f"{platform.system()} {platform.release()}, {platform.machine()}"),
+            ("processor", _processor()),
+            ("backend", backends.default()),
+            ("threads", str(_threads())),
+            *((package, _version(package)) for package in PACKAGES),
+        ]
     )
 
 

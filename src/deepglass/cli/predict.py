@@ -18,7 +18,7 @@ from ..errors import DataError, DeepglassError
 from ..nn import Module
 from ..train import load
 from .screen import complain, console, percent
-from .train import NETWORK
+from .train import INPUT, NETWORK
 
 SHOWN = 3  # classes per picture
 
@@ -82,7 +82,7 @@ def _digits_network(path: Path) -> Module:
             "`deepglass train`."
         )
     model, about = load(path)
-    if about.get("input") != "digits 8x8":
+    if about.get("input") != INPUT:
         raise DataError(
             f"predict: a network that reads 8 x 8 digits; {path} is for {about.get('input')!r}."
         )

@@ -107,15 +107,15 @@ class _Left(ProgressColumn):
         return Text(f"{left:.0f} s left" if left < 100 else f"{left / 60:.0f} min left")
 
 
-def facts(rows: dict[str, str]) -> None:
+def facts(rows: list[tuple[str, str]]) -> None:
     """Print a closing table; aligned lines where there is no terminal."""
     if not console.is_terminal:
-        for name, value in rows.items():
+        for name, value in rows:
             print(f"{name:<18} {value}")
         return
     table = Table(box=box.ROUNDED, show_header=False, border_style="blue")
     table.add_column(style="dim")
     table.add_column(overflow="fold")
-    for name, value in rows.items():
+    for name, value in rows:
         table.add_row(name, Text(value))
     console.print(table)

@@ -29,6 +29,7 @@ from .screen import Bar, Lines, console, facts, percent
 NETWORK, RECORD, SAMPLE = "network.safetensors", "run.json", "digit.png"
 CURVES, CONFUSION = "learning_curves.png", "confusion_matrix.png"
 FILES = (NETWORK, CURVES, CONFUSION, RECORD, SAMPLE)
+INPUT = "digits 8x8"
 USUAL = Settings()
 
 
@@ -87,26 +88,27 @@ def train(
         network = f"MLP {'-'.join(map(str, run.model.sizes))}, {weights:,} weights"
         console.print(f"[bold]deepglass {__version__}[/]  {network}, {run.trainer.backend}")
         history = _fit(run)
-        learnt, tested = (_share_right(run, part) for part in (run.train, run.test))
-        _write(folder, run, history, learnt, tested)
+        accuracy = {"train": _share_right(run, run.train), "test": _share_right(run, run.test)}
+        _write(folder, run, accuracy)
     stepping = sum(epoch.seconds for epoch in history)
+    steps = f"compiling {run.trainer.compile_seconds:.1f} s, training {stepping:.1f} s"
+    wrong = round((1 - accuracy["test"]) * len(run.test))
     facts(
-        {
-            "data": f"{len(run.train):,} digits to learn from, {len(run.test):,} to test on",
-            "network": network,
-            "time": f"{perf_counter() - started:.1f} s: compiling "
-            f"{run.trainer.compile_seconds:.1f} s, training {stepping:.1f} s",
-            "speed": f"{sum(e.rate * e.seconds for e in history) / stepping:,.0f} samples/s",
-            "training accuracy": percent(learnt),
-            "test accuracy": f"{percent(tested)}, {_mistakes(run)}",
-            "files": f"{folder}{os.sep}",
-            **{" " * n: name for n, name in enumerate(FILES, 1)},
-        }
+        [
+            ("data", f"{len(run.train):,} digits to learn from, {len(run.test):,} to test on"),
+            ("network", network),
+            ("time", f"{perf_counter() - started:.1f} s: {steps}"),
+            ("speed", f"{sum(e.rate * e.seconds for e in history) / stepping:,.0f} samples/s"),
+            ("training accuracy", percent(accuracy["train"])),
+            ("test accuracy", f"{percent(accuracy['test'])}, {wrong} of {len(run.test)} wrong"),
+            ("files", f"{folder}{os.sep}"),
+            *(("", name) for name in FILES),
+        ]
     )
     if console.is_terminal:
         command = f"deepglass predict {folder} {folder / SAMPLE}"
         console.print(f"try it: [bold]{escape(command)}[/]")
-    console.print(f"[bold green]test accuracy {percent(tested)}[/]")
+    console.print(f"[bold green]test accuracy {percent(accuracy['test'])}[/]")
 
 
 def _sizes(hidden: str) -> tuple[int, ...]:
@@ -158,39 +160,31 @@ def _share_right(run: DigitsRun, part: Subset) -> float:
     return float((answers == labels).mean())
 
 
-def _mistakes(run: DigitsRun) -> str:
+def _write(folder: Path, run: DigitsRun, accuracy: dict[str, float]) -> None:
+    """Write all files of a run that is done."""
+    history = run.trainer.history
     answers, labels = run.answers(run.test)
-    wrong = int((answers != labels).sum())
-    return f"{wrong} of {len(labels)} wrong" if wrong else f"all {len(labels)} right"
-
-
-def _write(
-    folder: Path, run: DigitsRun, history: list[Epoch], learnt: float, tested: float
-) -> None:
-    answers, labels = run.answers(run.test)
-    about = {"input": "digits 8x8", "test_accuracy": tested}
-    save(run.model, folder / NETWORK, about)
-    title = f"Handwritten digits: {percent(tested)} of {len(labels)} test digits right"
-    write_atomically(folder / CURVES, learning_curves(history, title))
-    matrix = confusion_matrix(answers, labels, 10)
     names = [str(n) for n in range(10)]
-    write_atomically(folder / CONFUSION, confusion_picture(matrix, names, title))
+    title = f"Handwritten digits: {percent(accuracy['test'])} of {len(labels)} test digits right"
     record = {
         "deepglass": __version__,
         "settings": asdict(run.settings),
-        "train": {"samples": len(run.train), "accuracy": learnt},
-        "test": {"samples": len(run.test), "accuracy": tested},
+        "train": {"samples": len(run.train), "accuracy": accuracy["train"]},
+        "test": {"samples": len(run.test), "accuracy": accuracy["test"]},
         "compile_seconds": run.trainer.compile_seconds,
         "history": [asdict(epoch) for epoch in history],
     }
+    save(run.model, folder / NETWORK, {"input": INPUT, "test_accuracy": accuracy["test"]})
+    write_atomically(folder / CURVES, learning_curves(history, title))
+    matrix = confusion_matrix(answers, labels, 10)
+    write_atomically(folder / CONFUSION, confusion_picture(matrix, names, title))
     write_atomically(folder / RECORD, (json.dumps(record, indent=1) + "\n").encode())
-    right = int(np.flatnonzero(answers == labels)[0]) if (answers == labels).any() else 0
-    _sample(run.test[right][0][0]).save(folder / SAMPLE)
+    easy = int((answers == labels).argmax())  # the first that is read right
+    _sample(run.test[easy][0][0]).save(folder / SAMPLE)
 
 
 def _sample(image: np.ndarray) -> Image.Image:
     """A test digit as someone might have photographed it: large, dark on light."""
-    small = Image.fromarray((255 - 255 * image).astype(np.uint8))
-    large = Image.new("L", (200, 200), 255)
-    large.paste(small.resize((160, 160), Image.Resampling.BICUBIC), (20, 20))
-    return large
+    paper = Image.new("L", (10, 10), 255)
+    paper.paste(Image.fromarray((255 - 255 * image).astype(np.uint8)), (1, 1))
+    return paper.resize((200, 200), Image.Resampling.BICUBIC)

@@ -46,7 +46,7 @@ def fit_digit(gray: np.ndarray) -> np.ndarray:
     left = (SIDE - wide) // 2
     canvas = np.zeros((SIDE, SIDE))
     canvas[:, left : left + wide] = _scaled(digit, SIDE, wide)
-    return canvas.reshape(8, 4, 8, 4).mean(axis=(1, 3)).astype(np.float32)
+    return np.asarray(canvas.reshape(8, 4, 8, 4).mean(axis=(1, 3)), np.float32)
 
 
 def _paper(gray: np.ndarray) -> float:
@@ -57,7 +57,7 @@ def _paper(gray: np.ndarray) -> float:
 
 def _cut(ink: np.ndarray) -> np.ndarray:
     """The smallest part that holds all strong ink."""
-    rows, columns = ((ink > 0.5).any(axis=axis).nonzero()[0] for axis in (1, 0))
+    rows, columns = (np.flatnonzero((ink > 0.5).any(axis=axis)) for axis in (1, 0))
     return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 

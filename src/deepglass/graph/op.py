@@ -74,6 +74,9 @@ class Op:
         REGISTRY[self.name] = self
         object.__setattr__(self, "__doc__", self.doc)
 
+    def __deepcopy__(self, memo: object) -> Op:
+        return self
+
     @property
     def expands_at_once(self) -> bool:
         """True for a composite that has no gradient of its own."""

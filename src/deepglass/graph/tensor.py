@@ -6,6 +6,7 @@ looks at the old value sees a change. Slices are values of their own, never wind
 
 from __future__ import annotations
 
+import copy
 import weakref
 from collections.abc import Iterable
 from typing import Any
@@ -133,11 +134,11 @@ class Tensor(TensorMethods):
         if trace is None:
             self._node = node
             if self._storage is not None:
-                if node.type != before.type:
-                    self._storage = None  # programs for the old type look it up again
-                else:
-                    self._storage.stale = True
-                CHANGES.count += 1
+                self._storage.stale = True
+                CHANGES.values += 1
+            if node.type != before.type:
+                self._storage = None  # programs for the old type look it up again
+                CHANGES.structure += 1
             return
         if before.trace is not trace and node.type != before.type:
             raise TraceError(
@@ -280,6 +281,19 @@ class Tensor(TensorMethods):
 
     __hash__ = object.__hash__
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        """Return a tensor of its own with the same value and gradient, without history."""
+        twin = type(self).__new__(type(self))
+        memo[id(self)] = twin
+        twin._storage, twin.name, twin.is_slice = None, self.name, False
+        twin._node = self.node
+        twin._node = _leaf_node(twin, self.numpy(), self.requires_grad and self.is_leaf)
+        twin._grad = copy.deepcopy(self._grad, memo) if isinstance(self._grad, Tensor) else None
+        return twin
+
+    def __copy__(self) -> Tensor:
+        return self.__deepcopy__({})
+
     # Gradients ----------------------------------------------------------------------
 
     @property
@@ -298,7 +312,7 @@ class Tensor(TensorMethods):
         if active_trace() is not None:
             raise TraceError("compile: requires_grad is set outside of a compiled function.")
         self._node = _leaf_node(self, self.node.data, wanted)
-        CHANGES.count += 1
+        CHANGES.structure += 1
 
     def requires_grad_(self, wanted: bool = True) -> Tensor:
         """Set ``requires_grad`` and return the tensor itself."""
@@ -338,7 +352,7 @@ class Tensor(TensorMethods):
         if trace is not None:
             trace.set_gradient(self)
         elif value is not self._grad:
-            CHANGES.count += 1
+            CHANGES.values += 1
         self._grad = value
 
     def detach(self) -> Tensor:
@@ -378,6 +392,12 @@ class Buffer(Tensor):
         self.role = role
         self.parameter = parameter
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Buffer:
+        twin = super().__deepcopy__(memo)
+        assert isinstance(twin, Buffer)
+        twin.role, twin.parameter = self.role, copy.deepcopy(self.parameter, memo)
+        return twin
+
 
 # Making and combining -------------------------------------------------------------------
 
@@ -392,8 +412,7 @@ def to_array(data: Any, dtype: Any = None) -> np.ndarray:
         return array.astype(wanted.numpy)
     if not isinstance(data, (np.ndarray, np.generic)) and array.dtype == np.float64:
         array = array.astype(np.float32)
-    dtype_of(array.dtype)
-    return array
+    return np.asarray(array, dtype_of(array.dtype).numpy)  # in the machine's byte order
 
 
 def _check_range(array: np.ndarray, dtype: DType) -> None:

@@ -26,11 +26,18 @@ _grad_enabled: ContextVar[bool] = ContextVar("deepglass_grad", default=True)
 
 
 class _Changes:
-    """Counts everything a compiled function may depend on and does not see as an argument:
-    rebound state, gradients that appear or vanish, modes and attributes of modules. As long
-    as the count stands still, a program may run without looking at any of them."""
+    """Counts what a compiled function may depend on and does not see as an argument. As long
+    as a count stands still, nothing behind it has to be looked at.
 
-    count = 0
+    Attributes:
+        structure: modes and attributes of modules, settings of optimizers, types of tensors;
+            they decide which program runs.
+        values: state that Python has rebound, gradients that appear or vanish; a program
+            takes them over before it runs.
+    """
+
+    structure = 0
+    values = 0
 
 
 CHANGES = _Changes()
@@ -133,6 +140,12 @@ class Trace:
             return node
         if node.trace is not None and node.op is not CONSTANT:
             raise escaped(node)
+        if node.requires_grad and node.inputs and _grad_enabled.get():
+            raise TraceError(
+                f"compile: what is differentiated inside is computed inside; {node.op.name} "
+                f"{node.type} was computed outside, so its gradient would stop there. Compute it "
+                "in the function, or capture x.detach()."
+            )
         if id(tensor) not in self.state:
             leaf = Node(STATE, node.type, requires_grad=node.requires_grad, is_leaf=True)
             leaf.owner = node.owner

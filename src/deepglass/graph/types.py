@@ -25,6 +25,9 @@ class DType:
     bytes: int
     rank: int
 
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return dtype_of, (self.name,)  # copies are the type itself
+
     @property
     def numpy(self) -> np.dtype:
         """The NumPy type of the same name."""

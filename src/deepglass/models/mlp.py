@@ -47,6 +47,7 @@ class MLP(Module):
         sizes: Sequence[int],
         activation: str = "relu",
         dropout: float = 0.0,
+        *,
         generator: Generator | None = None,
     ) -> None:
         super().__init__()
@@ -62,7 +63,7 @@ class MLP(Module):
         for inputs, outputs in pairwise(sizes[:-1]):
             layers += [Linear(inputs, outputs, generator=generator), ACTIVATIONS[activation]()]
             if dropout:
-                layers.append(Dropout(dropout, generator))
+                layers.append(Dropout(dropout, generator=generator))
         layers.append(Linear(sizes[-2], sizes[-1], generator=generator))
         self.layers = Sequential(*layers)
 

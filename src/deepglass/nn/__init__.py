@@ -1,5 +1,6 @@
 """Layers and losses: modules that own parameters, and the functions they apply."""
 
+from ..graph.tensor import Parameter
 from . import functional, init
 from .activation import ReLU, Sigmoid, Tanh
 from .container import Sequential
@@ -11,7 +12,21 @@ from .normalization import BatchNorm2d, LayerNorm
 from .regularization import Dropout
 
 __all__ = [
-    "BatchNorm2d", "Conv2d", "CrossEntropyLoss", "Dropout", "Flatten", "LayerNorm", "Linear",
-    "MSELoss", "MaxPool2d", "Module", "ReLU", "Sequential", "Sigmoid", "Tanh", "functional",
+    "BatchNorm2d",
+    "Conv2d",
+    "CrossEntropyLoss",
+    "Dropout",
+    "Flatten",
+    "LayerNorm",
+    "Linear",
+    "MSELoss",
+    "MaxPool2d",
+    "Module",
+    "Parameter",
+    "ReLU",
+    "Sequential",
+    "Sigmoid",
+    "Tanh",
+    "functional",
     "init",
-]  # fmt: skip
+]

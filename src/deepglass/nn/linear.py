@@ -39,6 +39,7 @@ class Linear(Module):
         in_features: int,
         out_features: int,
         bias: bool = True,
+        *,
         generator: Generator | None = None,
     ) -> None:
         super().__init__()

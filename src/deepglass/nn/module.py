@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any, Self
 
 import numpy as np
 
+from ..discovery import token
 from ..errors import ShapeError
 from ..graph.tensor import Buffer, Parameter, Tensor
 from ..graph.trace import CHANGES, Traceable, active_trace, set_grad_enabled
 
-_PLAIN = (bool, int, float, str, bytes, type(None), tuple)
+_OWNED = (Parameter, Buffer)  # they tell their changes themselves
 
 
 class Module(Traceable):
@@ -36,8 +38,19 @@ class Module(Traceable):
         self.training = True
 
     def __setattr__(self, name: str, value: Any) -> None:
-        CHANGES.count += 1
+        CHANGES.structure += 1
+        if isinstance(value, (list, tuple)) and any(isinstance(v, Module) for v in value):
+            warnings.warn(
+                f"{type(self).__name__}.{name}: layers in a plain list are not found, so they are "
+                "neither trained nor saved. Use nn.Sequential.",
+                UserWarning,
+                stacklevel=2,
+            )
         object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        CHANGES.structure += 1
+        object.__delattr__(self, name)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output; every subclass says how."""
@@ -109,12 +122,12 @@ class Module(Traceable):
     # What a trace sees --------------------------------------------------------------
 
     def trace_key(self) -> Hashable:
-        """Numbers, names and modes of this module and all below it."""
+        """Everything but parameters and buffers in this module and all below it."""
         return tuple(
             (
                 path,
                 type(module).__name__,
-                *((k, v) for k, v in vars(module).items() if isinstance(v, _PLAIN)),
+                *((k, token(v)) for k, v in vars(module).items() if not isinstance(v, _OWNED)),
             )
             for path, module in self.named_modules()
         )
@@ -175,8 +188,18 @@ class Module(Traceable):
     # Saving -------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Return all parameters and buffers by name, as NumPy arrays."""
-        return {name: np.array(tensor.numpy()) for name, tensor in self.named_state()}
+        """Return all parameters and buffers by name, as NumPy arrays.
+
+        One that is shared stands under each of its names, as in PyTorch.
+        """
+        return {name: np.array(tensor.numpy()) for name, tensor in self._every_name()}
+
+    def _every_name(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+        for name, value in vars(self).items():
+            if isinstance(value, (Parameter, Buffer)):
+                yield prefix + name, value
+        for name, child in self.named_children():
+            yield from child._every_name(f"{prefix}{name}.")
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> None:
         """Take over parameters and buffers by name.
@@ -189,7 +212,7 @@ class Module(Traceable):
             KeyError: with ``strict``, names are missing or unknown. Nothing was changed.
             ShapeError: an array has another shape. Nothing was changed.
         """
-        own = dict(self.named_state())
+        own = dict(self._every_name())
         missing, unknown = sorted(own.keys() - state_dict.keys()), sorted(state_dict.keys() - own)
         if strict and (missing or unknown):
             raise KeyError(

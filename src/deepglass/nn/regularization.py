@@ -21,7 +21,7 @@ class Dropout(Module):
     Source: Srivastava et al. (2014).
     """
 
-    def __init__(self, p: float = 0.5, generator: Generator | None = None) -> None:
+    def __init__(self, p: float = 0.5, *, generator: Generator | None = None) -> None:
         super().__init__()
         if not 0 <= p <= 1:
             raise DomainError(f"Dropout: p is a probability from 0 to 1; got {p}.")

@@ -168,8 +168,8 @@ def _cross_entropy(x: Tensor, target: Tensor) -> Tensor:
 
 
 def _cross_entropy_gradient(g: Tensor, y: Tensor, x: Tensor, target: Tensor) -> Tensor:
-    labels = broadcast_to(reshape(target, -1, 1), x.shape)
-    hot = to(eq(iota(x.shape, 1, target.dtype), labels), x.dtype)
+    labels = broadcast_to(reshape(to(target, "int64"), -1, 1), x.shape)
+    hot = to(eq(iota(x.shape, 1), labels), x.dtype)
     return (softmax(x, 1) - hot) * (g / float(x.shape[0] or 1))
 
 

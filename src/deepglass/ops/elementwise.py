@@ -335,6 +335,16 @@ where: ElementwiseOp = _Where(
 )
 
 
+def _cast_reference(x: np.ndarray, dtype: DType) -> np.ndarray:
+    if x.dtype.kind != "f" or not dtype.is_integer:
+        return np.asarray(x.astype(dtype.numpy))
+    ends = np.iinfo(dtype.numpy)
+    above, below = x >= float(ends.max), x <= float(ends.min)
+    inside = np.where(above | below | np.isnan(x), 0, x).astype(dtype.numpy)
+    high, low = dtype.numpy.type(ends.max), dtype.numpy.type(ends.min)
+    return np.where(above, high, np.where(below, low, inside))
+
+
 def _cast_samples(rng: np.random.Generator) -> Iterator[Sample]:
     for target in ("float32", "float64", "int32", "int64", "bool"):
         yield Sample((rng.uniform(-9, 9, (2, 3)),), {"dtype": dtype_of(target)}, smooth=False)
@@ -345,12 +355,16 @@ def _cast_samples(rng: np.random.Generator) -> Iterator[Sample]:
 CAST = Op(
     name="cast",
     infer=lambda x, dtype: TensorType(x.shape, dtype),
-    reference=lambda x, dtype: x.astype(dtype.numpy),
+    reference=_cast_reference,
     kernel=Elementwise(lambda b, x, dtype: b.cast(x, dtype)),
     gradient=(lambda g, y, x, dtype: to(g, x.dtype),),
     samples=_cast_samples,
     notation="{dtype}({0})",
-    doc="The same numbers in another element type; floats lose their fraction towards zero.",
+    doc="""The same numbers in another element type.
+
+    Floats lose their fraction towards zero; out of an integer's range they become its nearest
+    end, and NaN becomes 0.
+    """,
 )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import DomainError
 from ..graph.graph import ALIAS
-from ..graph.tensor import Tensor, apply, as_tensor
+from ..graph.tensor import Tensor, apply, as_tensor, read
 from ..graph.types import Shape
 from . import elementwise as e
 from . import movement as m
@@ -92,14 +92,17 @@ def _transposed(x: Tensor) -> Tensor:
 
 def _power(x: Tensor, n: Any) -> Tensor:
     """Small whole powers by multiplication, and the square root."""
-    if isinstance(n, int) and 0 <= n <= 4:
-        result = x if n else m.broadcast_to(Tensor(1, x.dtype), x.shape)
+    if isinstance(n, (int, float)) and n == int(n) and abs(n) <= 4:
+        if n < 0:
+            return e.div(1.0, _power(x, -n))
+        n = int(n)
+        result = Tensor.of(read(x)) if n else m.broadcast_to(Tensor(1, x.dtype), x.shape)
         for _ in range(n - 1):
             result = result * x
         return result
     if n == 0.5:
         return e.sqrt(x)
-    raise DomainError(f"power: exponents 0 to 4 and 0.5; got {n!r}.")
+    raise DomainError(f"power: exponents -4 to 4 and 0.5; got {n!r}. Use exp(n * log(x)).")
 
 
 METHODS: dict[str, Any] = {
@@ -113,7 +116,7 @@ METHODS: dict[str, Any] = {
     "exp": e.exp, "log": e.log, "sqrt": e.sqrt, "rsqrt": e.rsqrt, "tanh": e.tanh,
     "sigmoid": e.sigmoid, "relu": relu, "softmax": softmax, "log_softmax": log_softmax,
     "maximum": e.maximum, "to": e.to, "sum": r.sum, "mean": r.mean, "max": r.max,
-    "amax": r.amax, "argmax": r.argmax, "matmul": matmul, "reshape": m.reshape,
+    "amax": r.amax, "argmax": r.argmax, "matmul": matmul, "reshape": m.reshape, "view": m.reshape,
     "flatten": m.flatten, "permute": m.permute, "transpose": m.transpose,
     "broadcast_to": m.broadcast_to, "gather": gather, "scatter_add": scatter_add,
     "double": lambda x: e.to(x, "float64"), "float": lambda x: e.to(x, "float32"),

@@ -105,6 +105,11 @@ def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     if x.ndim == 0:
         return reshape(x, 1)
     first, last = (axis_of("flatten", d, x.ndim) for d in (start_dim, end_dim))
+    if first > last:
+        raise ShapeError(
+            f"flatten: start_dim comes before end_dim; got {start_dim} and {end_dim} for a tensor "
+            f"with {x.ndim} axes."
+        )
     merged = prod(x.shape[first : last + 1])
     return reshape(x, *x.shape[:first], merged, *x.shape[last + 1 :])
 

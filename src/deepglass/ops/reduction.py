@@ -12,7 +12,7 @@ from ..errors import ShapeError
 from ..graph.kinds import Reduction
 from ..graph.op import Misuse, Op
 from ..graph.tensor import Tensor, apply, as_tensor
-from ..graph.types import Shape, TensorType, bool_, int64
+from ..graph.types import DType, Shape, TensorType, dtype_of, int64, uint64
 from .elementwise import eq, to
 from .indexing import gather
 from .movement import axis_of, broadcast_to, reshape
@@ -44,15 +44,19 @@ def _spread(g: Tensor, x: Tensor, dim: tuple[int, ...]) -> Tensor:
 
 
 def _sum_type(x: TensorType, dim: tuple[int, ...], keepdim: bool) -> TensorType:
-    dtype = int64 if x.dtype is bool_ else x.dtype
-    return TensorType(reduced_shape(x.shape, dim, keepdim), dtype)
+    return TensorType(reduced_shape(x.shape, dim, keepdim), _sum_dtype(x.dtype))
+
+
+def _sum_dtype(dtype: DType) -> DType:
+    """Counts and sums of integers are int64, so that small types do not run over."""
+    return dtype if dtype.is_float or dtype is uint64 else int64
 
 
 SUM = Op(
     name="sum",
     infer=_sum_type,
     reference=lambda x, dim, keepdim: np.sum(
-        x, axis=dim, keepdims=keepdim, dtype=np.int64 if x.dtype == bool else x.dtype
+        x, axis=dim, keepdims=keepdim, dtype=_sum_dtype(dtype_of(x.dtype)).numpy
     ),
     kernel=Reduction("add"),
     gradient=(lambda g, y, x, dim, keepdim: _spread(g, x, dim),),
@@ -66,7 +70,7 @@ def sum(x: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Return the sum of the elements along ``dim`` (all axes unless given).
 
     Args:
-        x: any tensor; booleans are counted.
+        x: any tensor; booleans are counted, and integers summed, as int64.
         dim: one axis, several, or None for all.
         keepdim: leave the reduced axes in place with length 1.
 

@@ -36,8 +36,8 @@ class Adam(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
     ) -> None:
-        if not all(0 < b < 1 for b in betas):
-            raise DomainError(f"Adam: betas lie between 0 and 1; got {betas}.")
+        if not all(0 <= b < 1 for b in betas):
+            raise DomainError(f"Adam: betas are at least 0 and less than 1; got {betas}.")
         super().__init__(params, {"lr": lr, "betas": tuple(betas), "eps": eps})
         self.steps = Buffer(np.float64(0), role="steps")
         self.buffers("mean")
@@ -60,6 +60,8 @@ class Adam(Optimizer):
 
     def _correction(self, beta: float) -> Tensor:
         """1 - beta^t, in float64."""
+        if beta == 0:
+            return Tensor(1.0, "float64")
         return 1.0 - exp(self.steps * math.log(beta))
 
     def named_state(self) -> Any:

@@ -31,7 +31,7 @@ class ParamGroup(MutableMapping[str, Any]):
             self.rate.rebind(Tensor(np.float64(value)).node)
             value = None  # the number itself is in the tensor
         else:
-            CHANGES.count += 1
+            CHANGES.structure += 1
         self._settings[name] = value
 
     def __getitem__(self, name: str) -> Any:
@@ -54,6 +54,10 @@ class ParamGroup(MutableMapping[str, Any]):
         return tuple((k, v) for k, v in self._settings.items() if k not in ("lr", "params"))
 
 
+def _listed(params: Any) -> list[Any]:
+    return [params] if isinstance(params, Tensor) else list(params)
+
+
 class Optimizer(Traceable):
     """Base of all optimizers.
 
@@ -69,18 +73,29 @@ class Optimizer(Traceable):
     """
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
+        if isinstance(params, Tensor):
+            raise TypeError("optimizer: parameters come in a list; got one tensor. Write [w].")
         groups = list(params)
         if groups and not isinstance(groups[0], dict):
             groups = [{"params": groups}]
         self.param_groups = [
-            ParamGroup({**defaults, **group, "params": list(group["params"])}) for group in groups
+            ParamGroup({**defaults, **group, "params": _listed(group["params"])})
+            for group in groups
         ]
         everything = [p for group in self.param_groups for p in group["params"]]
         if not everything:
             raise DomainError("optimizer: at least one parameter is needed; got none.")
         for p in everything:
             if not isinstance(p, Tensor):
-                raise TypeError(f"optimizer: parameters are tensors; got {type(p).__name__}.")
+                raise TypeError(
+                    f"optimizer: parameters are tensors; got {type(p).__name__}. Pass "
+                    "model.parameters()."
+                )
+            if not p.is_leaf:
+                raise DomainError(
+                    f"optimizer: a parameter is given, not computed; got {p.type} with a history. "
+                    "Pass the tensor it was computed from, or x.detach()."
+                )
         if len({id(p) for p in everything}) != len(everything):
             raise DomainError("optimizer: a parameter belongs to one group; one is there twice.")
         self.state: dict[str, dict[int, Buffer]] = {}

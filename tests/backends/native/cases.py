@@ -387,9 +387,7 @@ def conditional_gather(n: int, m: int) -> Case:
     at = memory.buffer(n * m, int64, rng.integers(-3, 12, n * m))
     x, y = memory.buffer(9), memory.buffer(n * m)
     place = load(at, (i, m), (j, 1))
-    where = ir.conjunction(
-        call("ge", place, number(0, int64)), call("lt", place, number(9, int64))
-    )
+    where = ir.conjunction(call("ge", place, number(0, int64)), call("lt", place, number(9, int64)))
     value = ir.Load(x, index(loaded=((place, 1),)), where, float("nan"))
     nest = ir.Nest((i, j), (store(y, (i, m), (j, 1), value=value),), label="gather")
     return Case(program(nest, rows=i, chunk=2), memory)

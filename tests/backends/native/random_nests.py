@@ -8,7 +8,17 @@ import numpy as np
 from nests import Memory, call, index, inside, iota, load, number
 
 from deepglass.backends.native import ir
-from deepglass.graph.types import DType, bool_, float32, float64, int32, int64, uint8, uint32, uint64
+from deepglass.graph.types import (
+    DType,
+    bool_,
+    float32,
+    float64,
+    int32,
+    int64,
+    uint8,
+    uint32,
+    uint64,
+)
 
 EXTENTS = (1, 2, 3, 5, 7, 12, 16, 17, 33, 40)
 STEPS = (0, 1, 1, 1, 2, 3, 4, -1, 6)
@@ -68,7 +78,9 @@ class RandomNests:
             return self.leaf(dtype, depth)
         if self.chance(0.15):
             condition = self.condition(depth - 1)
-            return call("where", condition, self.expr(dtype, depth - 1), self.expr(dtype, depth - 1))
+            return call(
+                "where", condition, self.expr(dtype, depth - 1), self.expr(dtype, depth - 1)
+            )
         if dtype.is_float:
             op = self.pick(("add", "sub", "mul", "mul", "maximum", "minimum", "neg", "tanh", "exp",
                             "sigmoid", "div", "sqrt", "log", "rsqrt"))  # fmt: skip
@@ -85,9 +97,13 @@ class RandomNests:
         if op in ("neg", "tanh", "exp", "sigmoid", "not"):
             return call(op, self.expr(dtype, depth - 1))
         if op in ("shl", "shr"):
-            return call(op, self.expr(dtype, depth - 1), number(int(self.rng.integers(0, 7)), dtype))
+            return call(
+                op, self.expr(dtype, depth - 1), number(int(self.rng.integers(0, 7)), dtype)
+            )
         if op in ("floordiv", "mod"):
-            divisor = self.pick((number(self.pick((1, 2, 3, 4, 7, 10)), dtype), self.leaf(dtype, 0)))
+            divisor = self.pick(
+                (number(self.pick((1, 2, 3, 4, 7, 10)), dtype), self.leaf(dtype, 0))
+            )
             return call(op, self.expr(dtype, depth - 1), divisor)
         return call(op, self.expr(dtype, depth - 1), self.expr(dtype, depth - 1))
 

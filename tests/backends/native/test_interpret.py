@@ -33,9 +33,7 @@ def test_padding_reads_nothing() -> None:
     memory, i = Memory(), axis("i", 4)
     x, y = memory.buffer(2, float32, [5, 6]), memory.buffer(4)
     place = iota((i, 1), constant=-1)
-    where = ir.conjunction(
-        call("ge", place, number(0, int64)), call("lt", place, number(2, int64))
-    )
+    where = ir.conjunction(call("ge", place, number(0, int64)), call("lt", place, number(2, int64)))
     value = load(x, (i, 1), constant=-1, where=where, other=9)
     nest = ir.Nest((i,), (store(y, (i, 1), value=value),))
     assert interpreted(program(nest), memory, y) == [9, 5, 6, 9]

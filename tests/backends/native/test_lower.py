@@ -38,9 +38,7 @@ def training_step(model: nn.Module, **settings: float):
 
 def test_bias_activation_and_cast_melt_into_the_product():
     weight, bias = dg.tensor(np.ones((7, 5))), dg.tensor(np.ones(7))
-    program = loops(
-        lambda x: functional.relu(functional.linear(x, weight, bias)), np.ones((3, 5))
-    )
+    program = loops(lambda x: functional.relu(functional.linear(x, weight, bias)), np.ones((3, 5)))
     assert labels(program) == [["matmul + maximum"]]
 
 

@@ -108,10 +108,10 @@ def test_nothing_is_read_or_written_outside_the_buffers() -> None:
     """Run the cases in a process whose buffers lie against pages that may not be touched."""
     script = "import test_nests; test_nests.run_against_forbidden_pages()"
     here = Path(__file__).parent
+    command = [sys.executable, "-c", script]
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=here, env=_environment(), capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
+        command, cwd=here, env=_environment(), capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, f"{done.stdout[-500:]}\n{done.stderr[-1500:]}"
 
 

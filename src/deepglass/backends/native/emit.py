@@ -2,11 +2,13 @@
 
     run(table, thread, threads, gate)   all threads enter together; a barrier between levels
     alone(table)                        the same for one thread
-    phase_p_q(table, thread, threads)   the chunks of this thread, in order
+    phase_p_q(table, thread, threads, gate)   the chunks of this thread, in order
     nest_n(lo, chunk, table, bases)     see `nest.py`; one function for all nests that do the same
 
 Thread t of T takes the chunks [t*S/T, (t+1)*S/T) of S: contiguous memory, and nearly the same
-from phase to phase, so that a chunk tends to find its data in its core's cache.
+from phase to phase, so that a chunk tends to find its data in its core's cache. Chunks are
+claimed one by one, and a thread that has finished its own takes what is left of others', so
+that a thread which another process keeps from running does not hold up the rest.
 """
 
 from __future__ import annotations
@@ -17,9 +19,10 @@ from . import ir
 from .cpu import Cpu
 from .nest import Function, Rows, emit_nest
 from .schedule import schedule
-from .threads import BARRIER
+from .threads import BARRIER, CLAIMED_PHASES, claims_of
 
-_RUN = "define void @run(ptr %table, i64 %thread, i64 %threads, ptr %gate) #0 {"
+_WHO = "ptr %table, i64 %thread, i64 %threads, ptr %gate"
+_RUN = f"define void @run({_WHO}) #0 {{"
 _ALONE = """\
 define void @alone(ptr %table) #0 {
   call void @run(ptr %table, i64 0, i64 1, ptr null)
@@ -66,12 +69,12 @@ class _ModuleEmitter:
             first = alone
             for index, phase in enumerate(level):
                 name = f"phase_{number}_{index}"
-                self._phase(phase, name)
-                body.append(f"  call void @{name}(ptr %table, i64 %thread, i64 %threads)")
+                self._phase(phase, name, index)
+                body.append(f"  call void @{name}({_WHO})")
         self.parts += [_RUN, *body, "  ret void", "}", "", _ALONE, _attributes(self.cpu)]
         return Module("\n".join(self.parts), self.cycles, barriers)
 
-    def _phase(self, phase: ir.Phase, name: str) -> None:
+    def _phase(self, phase: ir.Phase, name: str, index: int) -> None:
         extent = phase.rows.extent if phase.rows else 1
         chunks, size = phase.chunk.extent, min(phase.chunk_size, extent)
         last = extent - (chunks - 1) * size
@@ -80,16 +83,13 @@ class _ModuleEmitter:
             count: [self._call(nest, phase, count, chunks, bases) for nest in phase.nests]
             for count in sorted({size, last})
         }
-        head = f"define internal void @{name}(ptr %table, i64 %thread, i64 %threads) noinline #0 {{"
+        head = f"define internal void @{name}({_WHO}) noinline #0 {{"
         pointers = _pointers(bases)
         if _single(phase):
             self.parts += [head, *_on_first_thread(pointers, calls[last] if chunks else []), ""]
         else:
-            self.parts += [
-                head,
-                *_over_chunks(chunks, size, pointers, calls[size], calls[last]),
-                "",
-            ]
+            work = _one_chunk(chunks, size, calls[size], calls[last])
+            self.parts += [head, *_over_chunks(chunks, index, pointers, work), ""]
 
     def _call(
         self,
@@ -161,42 +161,66 @@ def _on_first_thread(pointers: list[str], calls: list[str]) -> list[str]:
     ]
 
 
-def _over_chunks(
-    chunks: int, size: int, pointers: list[str], full: list[str], last: list[str]
-) -> list[str]:
-    """Loop over this thread's chunks; the last chunk of all may be a shorter variant."""
-    lines = [
+def _one_chunk(chunks: int, size: int, full: list[str], last: list[str]) -> list[str]:
+    """The work on ``%chunk``; the last chunk of all may be a shorter variant."""
+    lines = [f"  %lo = mul i64 %chunk, {size}"]
+    if full == last:
+        return [*lines, *full, "  br label %next"]
+    return [
+        *lines,
+        f"  %ragged = icmp eq i64 %chunk, {chunks - 1}",
+        "  br i1 %ragged, label %last, label %full",
+        "full:",
+        *full,
+        "  br label %next",
+        "last:",
+        *last,
+        "  br label %next",
+    ]
+
+
+def _over_chunks(chunks: int, index: int, pointers: list[str], work: list[str]) -> list[str]:
+    """Claim chunks: this thread's, then those left of the thread after it, and so on.
+
+    A thread that is alone counts for itself, as does any in phases beyond the claimed ones.
+    """
+    claimed = index < CLAIMED_PHASES
+    return [
         "entry:",
         *pointers,
-        f"  %before = mul i64 %thread, {chunks}",
+        f"  %several = icmp ugt i64 %threads, {1 if claimed else 2**32}",
+        "  %owners = select i1 %several, i64 %threads, i64 1",
+        "  br label %share",
+        "share:",
+        "  %turn = phi i64 [ 0, %entry ], [ %following, %shared ]",
+        "  %sum = add i64 %thread, %turn",
+        "  %owner = urem i64 %sum, %threads",
+        f"  %before = mul i64 %owner, {chunks}",
         f"  %through = add i64 %before, {chunks}",
         "  %start = udiv i64 %before, %threads",
         "  %stop = udiv i64 %through, %threads",
-        "  %any = icmp ult i64 %start, %stop",
-        "  br i1 %any, label %loop, label %done",
-        "loop:",
-        "  %chunk = phi i64 [ %start, %entry ], [ %following, %next ]",
-        f"  %lo = mul i64 %chunk, {size}",
-    ]
-    if full == last:
-        lines += [*full, "  br label %next"]
-    else:
-        lines += [
-            f"  %ragged = icmp eq i64 %chunk, {chunks - 1}",
-            "  br i1 %ragged, label %last, label %full",
-            "full:",
-            *full,
-            "  br label %next",
-            "last:",
-            *last,
-            "  br label %next",
-        ]
-    return [
-        *lines,
+        *claims_of("%claims", "%owner", index),
+        "  br label %claim",
+        "claim:",
+        "  %counted = phi i64 [ 0, %share ], [ %count, %next ]",
+        "  br i1 %several, label %ask, label %take",
+        "ask:",
+        "  %asked = atomicrmw add ptr %claims, i64 1 monotonic",
+        "  br label %take",
+        "take:",
+        "  %claimed = phi i64 [ %counted, %claim ], [ %asked, %ask ]",
+        "  %count = add i64 %counted, 1",
+        "  %chunk = add i64 %start, %claimed",
+        "  %mine = icmp ult i64 %chunk, %stop",
+        "  br i1 %mine, label %work, label %shared",
+        "work:",
+        *work,
         "next:",
-        "  %following = add i64 %chunk, 1",
-        "  %more = icmp ult i64 %following, %stop",
-        "  br i1 %more, label %loop, label %done",
+        "  br label %claim",
+        "shared:",
+        "  %following = add i64 %turn, 1",
+        "  %again = icmp ult i64 %following, %owners",
+        "  br i1 %again, label %share, label %done",
         "done:",
         "  ret void",
         "}",

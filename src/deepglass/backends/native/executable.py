@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from functools import lru_cache
 
 import llvmlite.binding as llvm
 
@@ -41,9 +42,8 @@ class Executable:
         Args:
             table: a pointer per slot of the program's buffers (one at least, even if unused).
         """
-        if self._shared and threads.threads() > 1:
-            threads.run(self._entry, ctypes.addressof(table))
-        else:
+        several = self._shared and threads.threads() > 1
+        if not (several and threads.run(self._entry, ctypes.addressof(table))):
             self._alone(table)
 
     def assembly(self) -> str:
@@ -58,8 +58,11 @@ def _parse(text: str) -> llvm.ModuleRef:
     return module
 
 
+@lru_cache(maxsize=32)
 def _compile(text: str, cpu: Cpu) -> llvm.ExecutionEngine:
-    """The nests are emitted as they shall run, so no optimisation pass but those of the code
+    """Return the machine code of a module; equal programs share it.
+
+    The nests are emitted as they shall run, so no optimisation pass but those of the code
     generator is needed."""
     machine = target_machine(cpu)
     engine = llvm.create_mcjit_compiler(_parse(text), machine)

@@ -151,7 +151,7 @@ class Evaluator:
             if lanes is not None:
                 return self._joined(lanes, fits(self.place.bounds(node)))
         if node.index is not None:
-            total = self._joined(self.lanes_of(node.index), fits(self.place.bounds(node)))
+            total = self._joined(self._whole(node.index), fits(self.place.bounds(node)))
             return total if node.dtype is int64 else ops.cast(self.writer, total, node.dtype)
         return self._call(node)
 
@@ -205,8 +205,8 @@ class Evaluator:
     # integers
 
     def lanes_of(self, index: IndexNode) -> Lanes:
-        """Return the index as scalars for the first lane and steps for the others; the part
-        that is affine in the loops' counters is left out of ``starts`` (see `first`)."""
+        """Return what loaded parts add to the first lane, and what the other lanes add; `first`
+        is the part that is affine in the loops' counters."""
         place, w = self.place, self.writer
         step = index.coefficient(place.vector)
         known = [step * lane for lane in range(place.lanes)]
@@ -218,10 +218,11 @@ class Evaluator:
                 starts += [(v, factor * f) for v, f in split.starts]
                 if split.steps is not None and split.steps.known is not None:
                     known = [k + factor * s for k, s in zip(known, split.steps.known, strict=True)]
+            elif place.lanes == 1:
+                starts.append((ops.cast(w, self.value(node), int64), factor))
             else:
                 part = self._times(ops.cast(w, self.vector_value(node), int64), factor)
                 rest = part if rest is None else w.binary("add", rest, part)
-        starts.append((self.first(index), 1))
         steps = None
         if any(known):
             reach = max(map(abs, known))
@@ -230,6 +231,10 @@ class Evaluator:
             steps = rest if steps is None else w.binary("add", ops.cast(w, steps, int64), rest)
         return Lanes(tuple(starts), steps)
 
+    def _whole(self, index: IndexNode) -> Lanes:
+        lanes = self.lanes_of(index)
+        return Lanes(((self.first(index), 1), *lanes.starts), lanes.steps)
+
     def _split(self, node: Node) -> Lanes | None:
         """Split an integer made of loop variables; None where the steps are not constants."""
         if node.pinned:
@@ -237,7 +242,7 @@ class Evaluator:
         if not self.varies(node):
             return Lanes(((ops.cast(self.writer, self.value(node), int64), 1),), None)
         if node.index is not None and node.kind == "iota":
-            lanes = self.lanes_of(node.index)
+            lanes = self._whole(node.index)
             return lanes if lanes.steps is None or lanes.steps.known is not None else None
         match node.kind, node.args:
             case "cast", (a,) if a.dtype.is_integer and node.dtype is int64:
@@ -341,7 +346,7 @@ class Evaluator:
 
     # addresses
 
-    def address(self, buffer: Buffer, index: IndexNode, starts: Lanes) -> str:
+    def address(self, buffer: Buffer, index: IndexNode, lanes: Lanes) -> str:
         """Return a pointer to the element of the first lane.
 
         Constant distances come last, where they are part of the machine's address."""
@@ -354,7 +359,7 @@ class Evaluator:
             if position.base:
                 by = self._scaled(position, factor)
                 pointer = self.advance(pointer, buffer, by, position.depth)
-        for value, factor in starts.starts[:-1]:  # the last is the affine part
+        for value, factor in lanes.starts:
             if value.known is not None:
                 offset += factor * value.known[0]
             else:

@@ -23,6 +23,7 @@ from .ir import Axis
 from .recipe import Read, Recipe, domain, identity, without_ones
 from .vocabulary import index_of
 
+MOST_CHAINED = 6  # roots after the first that may follow one another in one set of loops
 WORTH_THREADS = 16_384  # element operations above which a group of its own is split by rows
 
 
@@ -113,6 +114,8 @@ class Grouping:
         if recipe.accum is not None:
             same = any(_same_loops(recipe, m) for m in group.members)
             return same and not mine and all(m.accum is not None for m in group.members)
+        if sum(m.accum is None for m in group.members) >= MOST_CHAINED:
+            return False
         return bool(mine) and all(at_own_element(r, recipe.axes) for r in mine)
 
     def sorted(self) -> list[Group]:

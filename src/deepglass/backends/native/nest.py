@@ -14,7 +14,7 @@ known, so there is no test whether a loop runs at all.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from math import gcd
 
@@ -58,6 +58,22 @@ class Region:
     step: int
     width: int
     valid: int
+
+
+@dataclass
+class _Loop:
+    """A loop being written: its blocks, and the values it carries from step to step."""
+
+    label: str
+    counter: str
+    before: str
+    start: str
+    latch: str = ""
+    phis: list[str] = field(default_factory=list)
+
+    def carry(self, name: str, kind: str, first: str, again: str) -> None:
+        choices = f"[ {first}, %{self.before} ], [ {again}, %{self.latch} ]"
+        self.phis.append(f"  {name} = phi {kind} {choices}")
 
 
 @dataclass(frozen=True)
@@ -180,50 +196,58 @@ class _NestEmitter:
         self.width[axis] = region.width
         if axis == self.vector:
             self.valid = region.valid
-        chunked = self.axes[axis] == self.rows.axis and self.rows.count < self.axes[axis].extent
-        slack = self.axes[axis].extent - self.rows.count if chunked else 0
-        base, grain = ("%lo", self.rows.size) if chunked else ("", 0)
+        base, grain, slack = self._rows_before(axis)
         if region.stop - region.start == region.step:
             self.place[axis] = Position(base, region.start, 0, 0, slack, grain)
             return body(states)
         start, stop = (self._bound(base, n) for n in (region.start, region.stop))
-        w = self.writer
-        counter, following, label, before = w.name("i"), w.name("i"), self._new_label(), self.label
-        w.lines.append(f"  br label %{label}")
-        scope, phis = Scope(), [f"{label}:"]
-        w.lines.append([phis, scope.head.lines, scope.body.lines])
-        self.ev.scopes.append(scope)
-        self.ev.here()
-        self.label = label
-        last = region.stop - region.step + slack
+        loop = self._open_loop(start)
+        depth, last = len(self.ev.scopes) - 1, region.stop - region.step + slack
         step = gcd(region.step, grain)
-        self.place[axis] = Position(counter, 0, len(self.ev.scopes) - 1, region.start, last, step)
+        self.place[axis] = Position(loop.counter, 0, depth, region.start, last, step)
         carried = {
-            k: tuple(Value(w.name("a"), v.dtype, v.lanes) for v in s) for k, s in states.items()
+            k: tuple(Value(self.writer.name("a"), v.dtype, v.lanes) for v in s)
+            for k, s in states.items()
         }
         results = body(carried)
-        self._close(counter, following, label, region.step, stop)
-        latch, self.label = self.label, self._exit
-        phis.append(f"  {counter} = phi i64 [ {start}, %{before} ], [ {following}, %{latch} ]")
+        self._close_loop(loop, region.step, stop)
         for key, state in carried.items():
             for phi, first, again in zip(state, states[key], results[key], strict=True):
-                phis.append(
-                    f"  {phi.text} = phi {phi.type} [ {first.text}, %{before} ], [ {again.text}, %{latch} ]"
-                )
+                loop.carry(phi.text, phi.type, first.text, again.text)
         return results
 
-    def _close(self, counter: str, following: str, label: str, step: int, stop: str) -> None:
+    def _rows_before(self, axis: int) -> tuple[str, int, int]:
+        """Where the axis starts: an SSA name, a divisor of it, and its largest value."""
+        if self.axes[axis] != self.rows.axis or self.rows.count == self.rows.axis.extent:
+            return "", 0, 0
+        return "%lo", self.rows.size, self.rows.axis.extent - self.rows.count
+
+    def _open_loop(self, start: str) -> _Loop:
         w = self.writer
-        self._exit = self._new_label()
-        more = w.name("c")
+        loop = _Loop(self._new_label(), w.name("i"), self.label, start)
+        w.lines.append(f"  br label %{loop.label}")
+        scope = Scope()
+        w.lines.append([f"{loop.label}:", loop.phis, scope.head.lines, scope.body.lines])
+        self.ev.scopes.append(scope)
+        self.ev.here()
+        self.label = loop.label
+        return loop
+
+    def _close_loop(self, loop: _Loop, step: int, stop: str) -> None:
+        """Count on, and go back while the counter is below ``stop``."""
+        w = self.writer
+        loop.latch, after = self.label, self._new_label()
+        following, more = w.name("i"), w.name("c")
         w.lines += [
-            f"  {following} = add nuw nsw i64 {counter}, {step}",
+            f"  {following} = add nuw nsw i64 {loop.counter}, {step}",
             f"  {more} = icmp slt i64 {following}, {stop}",
-            f"  br i1 {more}, label %{label}, label %{self._exit}",
+            f"  br i1 {more}, label %{loop.label}, label %{after}",
         ]
+        loop.carry(loop.counter, "i64", loop.start, following)
         self.ev.scopes.pop()
         self.ev.here()
-        self.writer.lines.append(f"{self._exit}:")
+        w.lines.append(f"{after}:")
+        self.label = after
 
     def _bound(self, base: str, offset: int) -> str:
         if not base or not offset:
@@ -316,11 +340,13 @@ class _NestEmitter:
 
     def _finish(self, states: States) -> None:
         """Combine partial results and carry out the stores."""
-        results: dict[tuple[int, tuple[int, ...]], Value] = {}
-        for i, accum in enumerate(self.nest.accums):
-            for point in product(*(range(self.width[a]) for a in self.outer)):
-                parts = [s[-1] for (j, at, _), s in states.items() if (j, at) == (i, point)]
-                results[i, point] = reduce.merge(self.writer, accum.combine, parts)
+        parts: dict[tuple[int, tuple[int, ...]], list[Value]] = {}
+        for (i, point, _), state in states.items():
+            parts.setdefault((i, point), []).append(state[-1])
+        results = {
+            key: reduce.merge(self.writer, self.nest.accums[key[0]].combine, values)
+            for key, values in parts.items()
+        }
         if self.vector in self.inner:
             self._finish_lanes(results)
             return

@@ -12,15 +12,13 @@ from math import prod
 
 from ...graph.graph import CONSTANT, Graph, Node
 from ...graph.kinds import Contraction, Elementwise, Leaf, Pull, Reduction, Scatter, View
+from .cost import cost
 
 ANCHORS = (Reduction, Contraction, Scatter)
-WORTH_STORING = 12  # cost above which a value with several users is stored
+WORTH_STORING = 16  # cost above which a value with several users is stored
 WORTH_SHARING = 8  # cost above which a value summed over the batch is stored
 WORTH_HOISTING = 2  # cost above which a value that is spread over many is stored
-COSTS = {
-    "exp": 8, "log": 8, "tanh": 10, "sigmoid": 10, "sqrt": 4, "rsqrt": 5, "div": 4,
-    "window_argmax": 12, "window_take": 6, "window_put": 4,
-}  # fmt: skip
+LONGEST = 16  # steps that melt into one expression at most
 
 
 def is_leaf(node: Node) -> bool:
@@ -58,12 +56,17 @@ def find_roots(graph: Graph) -> list[Node]:
         if isinstance(node.op.kernel, ANCHORS):
             roots.add(_end_of_chain(node, users, roots).id)
     costs: dict[int, float] = {}
+    steps: dict[int, int] = {}
     for node in nodes:
         _store_inputs(node, costs, roots)
         costs[node.id] = _cost(node, costs, roots)
+        steps[node.id] = 1 + max((steps[i.id] for i in node.inputs), default=0)
+        if steps[node.id] > LONGEST and isinstance(node.op.kernel, Elementwise):
+            roots.add(node.id)
         if _worth_storing(node, users.get(node.id, []), costs, roots):
             roots.add(node.id)
-            costs[node.id] = 0
+        if node.id in roots:
+            costs[node.id], steps[node.id] = 0, 0
     return [n for n in nodes if n.id in roots]
 
 
@@ -101,8 +104,8 @@ def _store_inputs(node: Node, costs: dict[int, float], roots: set[int]) -> None:
 def _moved(node: Node) -> Node:
     """Return what a chain of views and single-input movements takes its elements from."""
     while isinstance(node.op.kernel, (View, Pull)) and len(node.inputs) == 1:
-        if node.op.name == "window_argmax":
-            break
+        if isinstance(node.op.kernel, Pull) and node.op.kernel.reuse is not None:
+            break  # it computes
         node = node.inputs[0]
     return node
 
@@ -116,8 +119,7 @@ def _cost(node: Node, costs: dict[int, float], roots: set[int]) -> float:
     """About how many simple operations one element takes, inlined producers included."""
     if is_leaf(node) or node.id in roots:
         return 0
-    own = COSTS.get(node.op.name, 1 if isinstance(node.op.kernel, Elementwise) else 0)
-    return own + sum(costs[i.id] for i in node.inputs)
+    return cost(node) + sum(costs[i.id] for i in node.inputs)
 
 
 def _worth_storing(node: Node, users: list[Node], costs: dict[int, float], roots: set[int]) -> bool:
@@ -125,13 +127,13 @@ def _worth_storing(node: Node, users: list[Node], costs: dict[int, float], roots
         return False
     if not _reads_memory(node):
         return False  # made of counters and numbers: random masks are made again, not stored
-    spread = any(
-        u.op.name == "broadcast" and u.type.size >= 8 * node.type.size and not _per_row(node, u)
-        for u in users
-    )
+    spread = any(u.type.size >= 8 * node.type.size and not _per_row(node, u) for u in users)
     if spread and costs[node.id] >= WORTH_HOISTING:
         return True
-    return len(users) > 1 and costs[node.id] > WORTH_STORING and node.op.name != "broadcast"
+    grown = isinstance(node.op.kernel, Pull) and all(
+        node.type.size > i.type.size for i in node.inputs
+    )
+    return len(users) > 1 and costs[node.id] > WORTH_STORING and not grown
 
 
 def _per_row(node: Node, spread: Node) -> bool:

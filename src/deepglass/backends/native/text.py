@@ -78,10 +78,17 @@ def suffix(dtype: DType, lanes: int = 1) -> str:
 def number_text(value: Number, dtype: DType) -> str:
     """A constant of ``dtype`` as LLVM spells it; floats as the bits of their double."""
     if dtype.is_float:
-        with np.errstate(over="ignore"):
-            exact = float(dtype.numpy.type(value))
-        return f"0x{struct.unpack('<Q', struct.pack('<d', exact))[0]:016X}"
+        return f"0x{_bits(str(float(value)), dtype.name):016X}"
     return str(int(value))
+
+
+@cache
+def _bits(number: str, dtype: str) -> int:
+    """The bits of a number rounded to ``dtype``, as a double. (0.0 and -0.0 would be one key.)"""
+    with np.errstate(over="ignore"):
+        exact = float(np.dtype(dtype).type(number))
+    bits: int = struct.unpack("<Q", struct.pack("<d", exact))[0]
+    return bits
 
 
 def constant(value: Number, dtype: DType, lanes: int = 1) -> Value:
@@ -95,18 +102,15 @@ def constant(value: Number, dtype: DType, lanes: int = 1) -> Value:
 
 def constants(values: Sequence[int], dtype: DType) -> Value:
     """One integer per lane."""
-    if all(v == values[0] for v in values):
-        return constant(values[0], dtype, len(values))
-    element = type_text(dtype)
-    text = "<" + ", ".join(f"{element} {int(v)}" for v in values) + ">"
-    return Value(text, dtype, len(values), tuple(int(v) for v in values))
+    known = tuple(map(int, values))
+    if known.count(known[0]) == len(known):
+        return constant(known[0], dtype, len(known))
+    return Value(_lanes_text(known, type_text(dtype)), dtype, len(known), known)
 
 
-def floats(values: Sequence[float], dtype: DType) -> Value:
-    """One floating-point number per lane."""
-    element = type_text(dtype)
-    text = ", ".join(f"{element} {number_text(v, dtype)}" for v in values)
-    return Value(f"<{text}>", dtype, len(values))
+@cache
+def _lanes_text(values: tuple[int, ...], element: str) -> str:
+    return "<" + ", ".join(f"{element} {v}" for v in values) + ">"
 
 
 class Writer:

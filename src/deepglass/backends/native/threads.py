@@ -13,6 +13,9 @@ Each worker is pinned to a processor of its own, because Linux otherwise tends t
 threads that wake each other on one. The caller is never pinned: when it shows up on a
 worker's processor, the worker moves to where the caller was.
 
+Where another process keeps a worker from running, the caller finds itself waiting; it then
+runs alone for a while before it tries again. Results are the same.
+
 After a fork the child builds its own pool on first use. At exit the workers are told to leave.
 """
 
@@ -24,6 +27,7 @@ import os
 import platform
 import sys
 import threading
+import time
 from dataclasses import dataclass, field
 
 import llvmlite.binding as llvm
@@ -37,10 +41,14 @@ _FUTEX = 98 if _ARM else 202
 _WAIT, _WAKE = 128, 129  # with FUTEX_PRIVATE_FLAG
 _TICKS_PER_US = 1000 if _ARM else 2500  # of the cycle counter; the order of magnitude is enough
 _SPIN, _YIELD = 6 * _TICKS_PER_US, 1000 * _TICKS_PER_US
+_LATE = 1000 * _TICKS_PER_US
+_ALONE = 0.05  # seconds for which the caller runs alone when others were late
 _LINE = 64  # bytes of a cache line: each word that threads share has one to itself
 _EPOCH, _SLEEPERS, _JOB, _STOP, _HOME, _GATE = (_LINE * i for i in range(6))
-_POOL_BYTES = 8 * _LINE
+_CLAIMS = 2 * _LINE  # within the gate, after the count of arrivals and the generation
+CLAIMED_PHASES = 4  # phases of one level whose chunks can be claimed
 
+# All threads meet; the last to arrive takes back all claims and lets the others go on.
 BARRIER = f"""\
 declare i32 @sched_yield()
 
@@ -57,6 +65,18 @@ arrive:
   br i1 %last, label %open, label %begin
 open:
   store atomic i64 0, ptr %gate monotonic, align 8
+  %lines = mul i64 %threads, {CLAIMED_PHASES}
+  br label %clear
+clear:
+  %line = phi i64 [ 0, %open ], [ %line.next, %clear ]
+  %place = mul i64 %line, {_LINE}
+  %place.far = add i64 %place, {_CLAIMS}
+  %claims = getelementptr i8, ptr %gate, i64 %place.far
+  store atomic i64 0, ptr %claims monotonic, align 8
+  %line.next = add i64 %line, 1
+  %unclear = icmp ult i64 %line.next, %lines
+  br i1 %unclear, label %clear, label %release
+release:
   %next = add i64 %mine, 1
   store atomic i64 %next, ptr %generation release, align 8
   br label %done
@@ -81,14 +101,27 @@ done:
 }}
 """
 
+
+def claims_of(name: str, owner: str, phase: int) -> list[str]:
+    """Instructions that find how many of an owner's chunks of a level's phase are claimed."""
+    return [
+        f"  {name}.row = mul i64 %threads, {phase}",
+        f"  {name}.line = add i64 {name}.row, {owner}",
+        f"  {name}.place = mul i64 {name}.line, {_LINE}",
+        f"  {name}.far = add i64 {name}.place, {_CLAIMS}",
+        f"  {name} = getelementptr i8, ptr %gate, i64 {name}.far",
+    ]
+
+
 _POOL = f"""\
 {BARRIER}
 declare i64 @syscall(i64, ...)
 declare i32 @sched_getcpu()
 declare i32 @usleep(i32)
 
-; Run the job on all threads. Returns 0, or 1 plus the caller's processor, with nothing done,
-; where that is not the one noted.
+; Run the job on all threads. Returns 1 plus the caller's processor, with nothing done, where
+; that is not the one noted; else 0, or -1 if the others made the caller wait so long that it
+; would have been as fast alone.
 define i64 @launch(ptr %pool, ptr %function, ptr %table, i64 %threads) nounwind {{
 entry:
   %home.p = getelementptr i8, ptr %pool, i64 {_HOME}
@@ -104,6 +137,7 @@ moved:
   %code = add i64 %cpu.wide, 1
   ret i64 %code
 begin:
+  %start = call i64 @llvm.readcyclecounter()
   %job = getelementptr i8, ptr %pool, i64 {_JOB}
   %job.table = getelementptr i8, ptr %job, i64 8
   %job.threads = getelementptr i8, ptr %job, i64 16
@@ -113,8 +147,19 @@ begin:
   call void @announce(ptr %pool)
   %gate = getelementptr i8, ptr %pool, i64 {_GATE}
   call void %function(ptr %table, i64 0, i64 %threads, ptr %gate)
+  %worked = call i64 @llvm.readcyclecounter()
   call void @barrier(ptr %gate, i64 %threads)
-  ret i64 0
+  %end = call i64 @llvm.readcyclecounter()
+  %waited = sub i64 %end, %worked
+  %whole = sub i64 %end, %start
+  %all = mul i64 %waited, %threads
+  %others = sub i64 %threads, 1
+  %limit = mul i64 %whole, %others
+  %more = icmp ugt i64 %all, %limit
+  %long = icmp ugt i64 %waited, {_LATE}
+  %late = and i1 %more, %long
+  %result = sext i1 %late to i64
+  ret i64 %result
 }}
 
 define internal void @announce(ptr %pool) nounwind {{
@@ -252,12 +297,14 @@ class Pool:
 
     def __post_init__(self) -> None:
         pointer, number = ctypes.c_void_p, ctypes.c_int64
-        self._memory = ctypes.create_string_buffer(_POOL_BYTES + _LINE)
+        lines = CLAIMED_PHASES * self.threads
+        self._memory = ctypes.create_string_buffer(_GATE + _CLAIMS + (lines + 1) * _LINE)
         start = ctypes.addressof(self._memory)
         self.address = (start + _LINE - 1) // _LINE * _LINE
         self._launch = self.runtime.function("launch", number, pointer, pointer, pointer, number)
         self._work = self.runtime.function("work", None, pointer, number)
         self._dismiss = self.runtime.function("dismiss", None, pointer)
+        self._alone_until = 0.0
         self._home = ctypes.c_int64.from_address(self.address + _HOME)
         self._home.value = -1
         self._places = self._assign()
@@ -281,13 +328,20 @@ class Pool:
             os.sched_setaffinity(0, {self._places[thread]})
         self._work(self.address, thread)
 
-    def run(self, function: int, table: int) -> None:
-        """Run a program function on all threads; returns when all are done."""
+    def run(self, function: int, table: int) -> bool:
+        """Run a program function on all threads; returns when all are done.
+
+        Returns False, with nothing done, while the caller had better run alone.
+        """
+        if self._alone_until and time.monotonic() < self._alone_until:
+            return False
         with self.lock:
-            moved = self._launch(self.address, function, table, self.threads)
-            while moved:
-                self._make_way(moved - 1)
-                moved = self._launch(self.address, function, table, self.threads)
+            outcome = self._launch(self.address, function, table, self.threads)
+            while outcome > 0:
+                self._make_way(outcome - 1)
+                outcome = self._launch(self.address, function, table, self.threads)
+            self._alone_until = time.monotonic() + _ALONE if outcome else 0.0
+        return True
 
     def _make_way(self, place: int) -> None:
         """The caller runs on processor ``place`` now: note it, and move a worker off it."""
@@ -381,6 +435,6 @@ def set_threads(count: int) -> None:
     _owner.wanted = count
 
 
-def run(function: int, table: int) -> None:
-    """Run the program function at an address on all threads."""
-    _owner.get().run(function, table)
+def run(function: int, table: int) -> bool:
+    """Run the program function at an address on all threads, unless alone is better now."""
+    return _owner.get().run(function, table)

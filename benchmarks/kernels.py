@@ -1,0 +1,269 @@
+"""How fast the native engine's loops run: GFLOP/s, and the share of what the machine can do.
+
+    python benchmarks/kernels.py [name ...]
+
+The peaks (fused multiply-adds from registers, copying memory) are measured in the same run.
+One thread is timed by its own processor time, so that other processes disturb little; several
+threads by the clock, each figure the best of many short runs.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import llvmlite.binding as llvm
+import numpy as np
+
+from deepglass.backends.native import ir, threads
+from deepglass.backends.native.cpu import host, target_machine
+from deepglass.backends.native.executable import Executable
+from deepglass.graph.types import bool_, float32, int64
+
+SECONDS = 0.25  # per figure
+CHAINS, UNROLL = 12, 4  # independent accumulators, and steps per turn, of the peak's loop
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A nest and what one run of it amounts to."""
+
+    nest: ir.Nest
+    rows: ir.Axis
+    chunk: int
+    flops: int = 0
+    bytes: int = 0
+
+
+def best(run: Callable[[], object], clock: Callable[[], float]) -> float:
+    """Seconds of the fastest of many short runs."""
+    run()
+    start = clock()
+    run()
+    turns = max(1, int(0.003 / max(clock() - start, 1e-7)))
+    found, begin = [], time.perf_counter()
+    while time.perf_counter() - begin < SECONDS:
+        start = clock()
+        for _ in range(turns):
+            run()
+        found.append((clock() - start) / turns)
+    return min(found)
+
+
+# peaks
+
+
+def fma_peak() -> float:
+    """GFLOP/s of one core on float32 in registers."""
+    lanes = host().vector_bytes // 4
+    vector = f"<{lanes} x float>"
+    chains = [f"%a{c}" for c in range(CHAINS)]
+    lines = [
+        "define void @peak(ptr %x, i64 %n) #0 {",
+        "entry:",
+        f"  %v = load {vector}, ptr %x, align 4",
+        "  br label %loop",
+        "loop:",
+        "  %i = phi i64 [ 0, %entry ], [ %next, %loop ]",
+    ]
+    lines += [f"  {c}.0 = phi {vector} [ %v, %entry ], [ {c}.{UNROLL}, %loop ]" for c in chains]
+    for step in range(UNROLL):
+        lines += [
+            f"  {c}.{step + 1} = call {vector} @llvm.fma.v{lanes}f32"
+            f"({vector} {c}.{step}, {vector} %v, {vector} %v)"
+            for c in chains
+        ]
+    lines += [
+        "  %next = add i64 %i, 1",
+        "  %more = icmp slt i64 %next, %n",
+        "  br i1 %more, label %loop, label %done",
+        "done:",
+    ]
+    total = f"{chains[0]}.{UNROLL}"
+    for number, c in enumerate(chains[1:]):
+        lines.append(f"  %t{number} = fadd {vector} {total}, {c}.{UNROLL}")
+        total = f"%t{number}"
+    bits = 8 * host().vector_bytes
+    attributes = f'"prefer-vector-width"="{bits}" "min-legal-vector-width"="{bits}"'
+    lines += [f"  store {vector} {total}, ptr %x, align 4", "  ret void", "}"]
+    lines.append(f"attributes #0 = {{ {attributes} }}")
+    engine = llvm.create_mcjit_compiler(
+        llvm.parse_assembly("\n".join(lines)), target_machine(host())
+    )
+    engine.finalize_object()
+    types = (None, ctypes.c_void_p, ctypes.c_int64)
+    peak = ctypes.CFUNCTYPE(*types)(engine.get_function_address("peak"))
+    data, turns = np.zeros(64, np.float32), 5000
+    seconds = best(lambda: peak(data.ctypes.data, turns), time.thread_time)
+    return turns * CHAINS * UNROLL * lanes * 2 / seconds / 1e9
+
+
+def copy_peak(size: int) -> float:
+    """GB/s read and written by NumPy's copy of so many bytes."""
+    source, target = np.zeros(size, np.uint8), np.zeros(size, np.uint8)
+    return 2 * size / best(lambda: np.copyto(target, source), time.thread_time) / 1e9
+
+
+# kernels
+
+
+class Slots:
+    """Hands out buffers, one table slot each."""
+
+    def __init__(self) -> None:
+        self.buffers: list[ir.Buffer] = []
+
+    def __call__(self, size: int) -> ir.Buffer:
+        self.buffers.append(ir.Buffer(f"b{len(self.buffers)}", float32, size, len(self.buffers)))
+        return self.buffers[-1]
+
+
+def index(*terms: tuple[ir.Axis, int], constant: int = 0) -> ir.Index:
+    return ir.Index(terms, constant)
+
+
+def product(left: ir.Expr, right: ir.Expr) -> tuple[ir.Accum, ...]:
+    return (ir.Accum("s", "add", ir.Call("mul", (left, right), float32)),)
+
+
+SUM = ir.Acc("s", float32)
+
+
+def matmul(new: Slots, form: str, m: int, n: int, k: int, chunk: int) -> Kernel:
+    """C = A B. dot: B is transposed in memory; first: A is; plain: neither."""
+    i, j, t = ir.Axis("i", m), ir.Axis("j", n), ir.Axis("k", k)
+    a, b, c = new(m * k), new(k * n), new(m * n)
+    left = ir.Load(a, index((i, 1), (t, m)) if form == "first" else index((i, k), (t, 1)))
+    right = ir.Load(b, index((j, k), (t, 1)) if form == "dot" else index((j, 1), (t, n)))
+    out = ir.Store(c, index((i, n), (j, 1)), SUM)
+    return Kernel(ir.Nest((i, j), (out,), (t,), product(left, right)), i, chunk, 2 * m * n * k)
+
+
+def convolution(new: Slots, what: str, n: int, ic: int, oc: int, size: int, k: int) -> Kernel:
+    """A padded convolution's result, its input's gradient or its weights' gradient."""
+    axes = [("n", n), ("oc", oc), ("ic", ic), ("h", size), ("w", size), ("kh", k), ("kw", k)]
+    b, o, c, h, w, kh, kw = (ir.Axis(*a) for a in axes)
+    area, pad = size * size, k // 2
+    x, f, y = new(n * ic * area), new(oc * ic * k * k), new(n * oc * area)
+    sign = -1 if what == "input gradient" else 1
+
+    def window(buffer: ir.Buffer, channel: ir.Axis, count: int) -> ir.Load:
+        row = index((h, 1), (kh, sign), constant=-sign * pad)
+        column = index((w, 1), (kw, sign), constant=-sign * pad)
+        where = ir.conjunction(
+            *(
+                ir.Call(op, (ir.Iota(place), ir.Const(limit, int64)), bool_)
+                for place in (row, column)
+                for op, limit in (("ge", 0), ("lt", size))
+            )
+        )
+        taps = ((h, size), (kh, sign * size), (w, 1), (kw, sign))
+        start = -sign * pad * (size + 1)
+        return ir.Load(
+            buffer, index((b, count * area), (channel, area), *taps, constant=start), where
+        )
+
+    def pixel(buffer: ir.Buffer, channel: ir.Axis, count: int) -> ir.Index:
+        return index((b, count * area), (channel, area), (h, size), (w, 1))
+
+    weight = index((o, ic * k * k), (c, k * k), (kh, k), (kw, 1))
+    flops = 2 * n * ic * oc * area * k * k
+    if what == "weight gradient":
+        accums = product(ir.Load(y, pixel(y, o, oc)), window(x, c, ic))
+        nest = ir.Nest((o, c, kh, kw), (ir.Store(f, weight, SUM),), (b, h, w), accums)
+        return Kernel(nest, o, max(1, oc // 4), flops)
+    if what == "input gradient":
+        accums = product(ir.Load(f, weight), window(y, o, oc))
+        nest = ir.Nest((b, c, h, w), (ir.Store(x, pixel(x, c, ic), SUM),), (o, kh, kw), accums)
+        return Kernel(nest, b, 1, flops)
+    accums = product(ir.Load(f, weight), window(x, c, ic))
+    nest = ir.Nest((b, o, h, w), (ir.Store(y, pixel(y, o, oc), SUM),), (c, kh, kw), accums)
+    return Kernel(nest, b, 1, flops)
+
+
+def elementwise(new: Slots, op: str, n: int, m: int) -> Kernel:
+    """y = max(x, 0), or y = op(x)."""
+    i, j = ir.Axis("i", n), ir.Axis("j", m)
+    x, y = new(n * m), new(n * m)
+    at = index((i, m), (j, 1))
+    value = ir.Load(x, at)
+    zero = (ir.Const(0.0, float32),) if op == "maximum" else ()
+    result = ir.Call(op, (value, *zero), float32)
+    return Kernel(ir.Nest((i, j), (ir.Store(y, at, result),)), i, n // 8, bytes=8 * n * m)
+
+
+def row_sum(new: Slots, n: int, m: int) -> Kernel:
+    i, k = ir.Axis("i", n), ir.Axis("k", m)
+    x, y = new(n * m), new(n)
+    accum = (ir.Accum("s", "add", ir.Load(x, index((i, m), (k, 1)))),)
+    nest = ir.Nest((i,), (ir.Store(y, index((i, 1)), SUM),), (k,), accum)
+    return Kernel(nest, i, n // 8, bytes=4 * n * m)
+
+
+KERNELS: dict[str, Callable[[Slots], Kernel]] = {
+    "x W^T        64x784 -> 128": lambda s: matmul(s, "dot", 64, 128, 784, 8),
+    "dz^T x       128x64 -> 784": lambda s: matmul(s, "first", 128, 784, 64, 16),
+    "dz W         64x128 -> 784": lambda s: matmul(s, "plain", 64, 784, 128, 8),
+    "x W^T        512x512x512": lambda s: matmul(s, "dot", 512, 512, 512, 16),
+    "x W          512x512x512": lambda s: matmul(s, "plain", 512, 512, 512, 16),
+    "conv 16>16   28x28 batch 64": lambda s: convolution(s, "result", 64, 16, 16, 28, 3),
+    "   its input gradient": lambda s: convolution(s, "input gradient", 64, 16, 16, 28, 3),
+    "   its weight gradient": lambda s: convolution(s, "weight gradient", 64, 16, 16, 28, 3),
+    "conv 32>32   14x14 batch 64": lambda s: convolution(s, "result", 64, 32, 32, 14, 3),
+    "   its weight gradient ": lambda s: convolution(s, "weight gradient", 64, 32, 32, 14, 3),
+    "conv 64>64   7x7 batch 64": lambda s: convolution(s, "result", 64, 64, 64, 7, 3),
+    "   its weight gradient  ": lambda s: convolution(s, "weight gradient", 64, 64, 64, 7, 3),
+    "relu         128x784": lambda s: elementwise(s, "maximum", 128, 784),
+    "relu         4096x1024": lambda s: elementwise(s, "maximum", 4096, 1024),
+    "tanh         128x784": lambda s: elementwise(s, "tanh", 128, 784),
+    "exp          128x784": lambda s: elementwise(s, "exp", 128, 784),
+    "row sums     128x784": lambda s: row_sum(s, 128, 784),
+}
+
+
+def measure(make: Callable[[Slots], Kernel]) -> Iterator[tuple[float, Kernel]]:
+    """Yield seconds on one thread, then on all."""
+    new = Slots()
+    kernel = make(new)
+    program = ir.Program(((ir.Phase((kernel.nest,), kernel.rows, kernel.chunk),),))
+    compiled = Executable(program)
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal(b.size).astype(np.float32) for b in new.buffers]
+    table = (ctypes.c_void_p * len(arrays))(*(a.ctypes.data for a in arrays))
+    several = threads.threads()
+    for count in (1, several):
+        threads.set_threads(count)
+        clock = time.thread_time if count == 1 else time.perf_counter
+        yield best(lambda: compiled.run(table), clock), kernel
+    threads.set_threads(several)
+
+
+def main(names: list[str]) -> None:
+    peak, several = fma_peak(), threads.threads()
+    cached, memory = copy_peak(400_000), copy_peak(64_000_000)
+    print(f"one core: {peak:.0f} GFLOP/s of fused multiply-adds, copies {cached:.0f} GB/s in the")
+    print(f"second cache and {memory:.0f} GB/s in memory; shares of these, 1 and {several} threads")
+    for name, make in KERNELS.items():
+        if names and not any(n in name for n in names):
+            continue
+        figures = []
+        for threads_used, (seconds, kernel) in zip((1, several), measure(make), strict=True):
+            if kernel.flops:
+                rate, unit, limit = kernel.flops / seconds / 1e9, "GFLOP/s", peak * threads_used
+            else:
+                small = kernel.bytes < 1_000_000
+                rate, unit, limit = (
+                    kernel.bytes / seconds / 1e9,
+                    "GB/s",
+                    cached if small else memory,
+                )
+                limit *= threads_used if small else 1
+            figures.append(f"{rate:7.1f} {unit:7} {100 * rate / limit:4.0f} %")
+        print(f"{name:29}", *figures, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,191 @@
+#!/usr/bin/env python3
+"""Plant faults into copies of the package and see whether the tests find them.
+
+    python scripts/plant_faults.py            all of them
+    python scripts/plant_faults.py barrier    those whose name contains a word
+
+Each fault replaces one piece of source by another and names the tests that are there to
+find it. They pass without the fault, and have to fail with it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A mistake somebody could make.
+
+    Attributes:
+        name: what is wrong.
+        file: where, below src/deepglass.
+        before: source text that occurs there once.
+        after: what stands there instead.
+        tests: arguments for pytest.
+    """
+
+    name: str
+    file: str
+    before: str
+    after: str
+    tests: tuple[str, ...]
+
+
+RECORDS = (
+    Fault(
+        "a gradient with the wrong sign",
+        "ops/elementwise.py",
+        "lambda g, y, x: g * (1 - y * y)",
+        "lambda g, y, x: -g * (1 - y * y)",
+        ("tests/test_ops.py", "tests/test_oracles.py", "-k", "tanh"),
+    ),
+    Fault(
+        "a transposed index in a pull rule",
+        "ops/movement.py",
+        "x([i[k] for k in _inverse(dims)])",
+        "x([i[k] for k in dims])",
+        ("tests/test_ops.py", "-k", "transpose"),
+    ),
+    Fault(
+        "a reduction over the wrong axis",
+        "ops/composite.py",
+        "y * (g - sum(g * y, dim, keepdim=True))",
+        "y * (g - sum(g * y, 0, keepdim=True))",
+        ("tests/test_ops.py", "tests/test_oracles.py", "-k", "softmax"),
+    ),
+    Fault(
+        "initial weights that are too small",
+        "nn/init.py",
+        "math.sqrt(6 / (",
+        "math.sqrt(3 / (",
+        ("tests/test_nn.py", "-k", "initial or kaiming"),
+    ),
+)
+
+TRACING = (
+    Fault(
+        "handles not restored after an exception",
+        "graph/trace.py",
+        "            tensor._node, tensor._grad = node, grad\n",
+        "            if kind is None:\n                tensor._node, tensor._grad = node, grad\n",
+        ("tests/test_state.py", "-k", "exception"),
+    ),
+    Fault(
+        "no new program after train() or eval()",
+        "nn/module.py",
+        "if not isinstance(v, _OWNED)",
+        'if not isinstance(v, _OWNED) and k != "training"',
+        ("tests/test_compile.py", "tests/test_state.py", "-k", "mode or evaluation"),
+    ),
+    Fault(
+        "a frozen learning rate",
+        "optim/optimizer.py",
+        "return (group.rate,)",
+        "return (Tensor(group.rate._node.data),)",
+        ("tests/test_state.py", "tests/test_oracles.py", "-k", "rate"),
+    ),
+    Fault(
+        "updates of single numbers dropped",
+        "graph/trace.py",
+        "if before.trace is None and tensor._node is not before:",
+        "if before.trace is None and tensor._node is not before and before.type.shape:",
+        ("tests/test_state.py", "-k", "adam or draw"),
+    ),
+)
+
+KERNELS = (
+    Fault(
+        "the last element of a ragged row masked off",
+        "backends/native/access.py",
+        "constants([lane < place.valid for",
+        "constants([lane < place.valid - 1 for",
+        ("tests/test_ops.py", "-k", "native and (sum or matmul or exp)"),
+    ),
+    Fault(
+        "a barrier missing between a row and its neighbours",
+        "backends/native/groups.py",
+        "first == rows.extent and read.row == index_of(rows)",
+        "first == rows.extent",
+        ("tests/test_compile.py", "-k", "rows_of_others"),
+    ),
+    Fault(
+        "a result fused in front of what it needs",
+        "backends/native/groups.py",
+        "recipe.axes != group.axes or any(group.number in self._before[n] for n in needed)",
+        "recipe.axes != group.axes",
+        ("tests/backends/native/test_programs.py", "-k", "whole_steps and SGD"),
+    ),
+)
+
+FAULTS = (*RECORDS, *TRACING, *KERNELS)
+
+
+def applies(fault: Fault) -> bool:
+    """Whether the text a fault replaces occurs exactly once."""
+    return (ROOT / "src/deepglass" / fault.file).read_text(encoding="utf-8").count(
+        fault.before
+    ) == 1
+
+
+def run(folder: Path, tests: tuple[str, ...]) -> tuple[int, str]:
+    """Run tests in a copy; return pytest's exit status and the first test that failed."""
+    command = (sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-p", "no:cacheprovider")
+    result = subprocess.run(
+        [*command, *tests], cwd=folder, capture_output=True, text=True, check=False
+    )
+    failed = [line for line in result.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    first = failed[0].split(" - ")[0].partition(" ")[2] if failed else ""
+    return result.returncode, first
+
+
+def copy(folder: Path) -> None:
+    """Copy what the tests need."""
+    for part in ("src", "tests"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", folder)
+
+
+def caught(fault: Fault) -> tuple[bool, str]:
+    """Whether the tests of a fault pass without it and fail with it, and which of them did."""
+    if not applies(fault):
+        return False, f"{fault.file} does not contain {fault.before!r} once"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        copy(folder)
+        status, first = run(folder, fault.tests)
+        if status != 0:
+            return False, f"fails without the fault: {first or f'status {status}'}"
+        file = folder / "src/deepglass" / fault.file
+        text = file.read_text(encoding="utf-8").replace(fault.before, fault.after)
+        file.write_text(text, encoding="utf-8")
+        status, first = run(folder, fault.tests)
+        if status in (0, 4, 5):  # passed, or nothing was run
+            return False, "not found" if status == 0 else "no test was run"
+        return True, first or f"the tests ended with status {status}"
+
+
+def main(words: list[str]) -> int:
+    chosen = [f for f in FAULTS if all(w in f.name for w in words)]
+    found = 0
+    for fault in chosen:
+        started = time.perf_counter()
+        good, where = caught(fault)
+        found += good
+        seconds = time.perf_counter() - started
+        mark = "caught" if good else "MISSED"
+        print(f"{mark}  {fault.name:<52} {seconds:4.0f} s   {where}", flush=True)
+    print(f"{found} of {len(chosen)} caught")
+    return found != len(chosen)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,304 @@
+"""How many cycles a nest takes, estimated for many ways of running it at once.
+
+Three counts per register block decide: how many loads and operations remain when everything
+that does not depend on a blocked axis is shared, how long the chains of dependent additions
+are, and how many lanes lie beyond the axis. The unit is a full vector instruction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from .cpu import Cpu
+from .work import Item, Work
+
+_LATENCY = 4.0  # cycles from one addition to the next that needs its result
+_ENOUGH = 8  # accumulators that keep the adders busy; more partial sums do not help
+_TEMPORARIES = 4  # registers an expression needs besides its operands
+_SPARE = 2  # registers left to the instruction scheduler
+_NARROW = 0.6  # cost of an instruction on few lanes
+_REST = 0.03  # what another copy of the code for the rest of an axis may cost
+_WORTH_TRYING = 3.0  # times the cost of the best choice of lanes, without blocks
+
+_NEAR, _FAR = 28 * 1024, 640 * 1024  # bytes that stay in the first, and in the second cache
+_FROM_SECOND, _FROM_THIRD = 2.0, 6.0  # cycles per line of 64 bytes that comes from farther away
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """All that a schedule depends on, axes by number.
+
+    Attributes:
+        split: axes before this number are the nest's `axes`, the others its `over`.
+    """
+
+    extents: tuple[int, ...]
+    split: int
+    combines: tuple[str, ...]
+    work: Work
+    cpu: Cpu
+
+    @property
+    def outer(self) -> range:
+        return range(self.split)
+
+    @property
+    def inner(self) -> range:
+        return range(self.split, len(self.extents))
+
+    @property
+    def serial(self) -> bool:
+        """Whether points may add to one place in memory, and so keep their order."""
+        return any(s.weight > 1 for s in self.work.stores)
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """An axis (or -1) and how many of its points are in a vector."""
+
+    vector: int
+    lanes: int
+
+    def steps(self, shape: Shape, axis: int) -> int:
+        """Vectors along the vector axis, points along another."""
+        extent = shape.extents[axis]
+        return -(-extent // self.lanes) if axis == self.vector else extent
+
+    def size(self, shape: Shape) -> float:
+        """Cost of an instruction, beside a full vector's 1."""
+        fraction = self.lanes * shape.work.narrowest / shape.cpu.vector_bytes
+        return max(_NARROW, fraction) if self.lanes > 1 else _NARROW
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The cheapest way found; ``block`` has a width per axis."""
+
+    lanes: Lanes
+    block: tuple[int, ...]
+    cycles: float
+
+
+def cheapest(shape: Shape) -> Choice:
+    """Return the lanes and the register block with the lowest estimate."""
+    choices = _worth_trying(shape)
+    blocks = [_blocks(shape, c) for c in choices]
+    which = np.repeat(np.arange(len(choices)), [len(b) for b in blocks])
+    model = _Model(shape, choices, np.concatenate(blocks), which)
+    cycles = model.cycles()
+    best = int(np.argmin(cycles))
+    block = tuple(int(n) for n in model.blocks[best])
+    return Choice(choices[which[best]], block, float(cycles[best]))
+
+
+# which axis goes into the lanes
+
+
+def _worth_trying(shape: Shape) -> list[Lanes]:
+    choices = list(_lane_choices(shape))
+    costs = [_rough_cost(shape, c) for c in choices]
+    limit = _WORTH_TRYING * min(costs)
+    return [c for c, cost in zip(choices, costs, strict=True) if cost <= limit]
+
+
+def _lane_choices(shape: Shape) -> Iterator[Lanes]:
+    """Yield scalars, full vectors along each axis, and narrower ones that waste fewer lanes."""
+    yield Lanes(-1, 1)
+    for axis, extent in enumerate(shape.extents):
+        if extent < 2 or not _may_vectorise(shape, axis):
+            continue
+        lanes, covered = shape.cpu.vector_bytes // shape.work.narrowest, 0
+        while lanes > 1:
+            padded = -(-extent // lanes) * lanes
+            if covered == 0 or padded < covered:
+                covered = padded
+                yield Lanes(axis, lanes)
+            lanes = lanes // 2 if lanes * shape.work.narrowest > 16 else 1
+
+
+def _may_vectorise(shape: Shape, axis: int) -> bool:
+    """Whether lanes cannot collide in a store, and can be combined at the end."""
+    if axis in shape.inner:
+        return "argmax" not in shape.combines
+    for store in shape.work.stores:
+        adds = store.weight > 1
+        if not store.step(axis) if axis not in store.scattered else adds:
+            return False
+    return True
+
+
+def _rough_cost(shape: Shape, c: Lanes) -> float:
+    """Cost without blocks, to tell hopeless choices."""
+    size = c.size(shape)
+    body = sum(_slots(i, c) for i in shape.work.body) * size
+    if c.vector in shape.inner:
+        end = sum(_slots(i, Lanes(-1, 1)) for i in shape.work.stores) + 3.0
+    else:
+        end = sum(_slots(i, c) for i in (*shape.work.ending, *shape.work.stores)) * size
+    outer = prod(c.steps(shape, a) for a in shape.outer)
+    return outer * (end + body * prod(c.steps(shape, a) for a in shape.inner))
+
+
+def _slots(item: Item, c: Lanes) -> float:
+    return item.slots(c.vector, c.lanes) if item.element else item.weight
+
+
+# how large the blocks are
+
+
+def _blocks(shape: Shape, c: Lanes) -> Array:
+    """Candidates: one row per block, one column per axis."""
+    steps = [c.steps(shape, a) for a in range(len(shape.extents))]
+    if not shape.combines:
+        row = [1] * len(steps)
+        if c.vector >= 0:
+            row[c.vector] = min(_map_vectors(shape.work), steps[c.vector])
+        return np.array([row], np.int64)
+    most = (shape.cpu.registers - 1) // len(shape.combines)
+    rows: list[tuple[int, ...]] = [()]
+    sizes = [1]
+    for axis, extent in enumerate(steps):
+        widths = _widths(shape, axis, c, extent)
+        if widths == [1]:
+            rows = [(*r, 1) for r in rows]
+            continue
+        limit = _ENOUGH if axis in shape.inner else most
+        pairs = [
+            (r, s, w)
+            for r, s in zip(rows, sizes, strict=True)
+            for w in widths
+            if s * w <= limit or (w == 1 and s <= most)
+        ]
+        rows = [(*r, w) for r, _, w in pairs]
+        sizes = [s * w for _, s, w in pairs]
+    return np.array(rows, np.int64).reshape(len(rows), len(steps))
+
+
+def _widths(shape: Shape, axis: int, c: Lanes, extent: int) -> list[int]:
+    """Block widths worth trying: nearly equal blocks, or for partial sums powers of 2."""
+    if axis in shape.inner:
+        last = shape.inner[-1] if c.vector not in shape.inner else c.vector
+        partial = axis == last and "argmax" not in shape.combines
+        return [n for n in (1, 2, 4) if n <= extent] if partial else [1]
+    if shape.serial:
+        return [1]
+    equal = {-(-extent // n) for n in range(1, min(extent, 64) + 1)}
+    return sorted(n for n in equal | {1, 2, 3, 4} if n <= min(extent, 16))
+
+
+def _map_vectors(work: Work) -> int:
+    """Vectors per step of a nest without accumulators."""
+    weight = sum(i.weight for i in work.ending)
+    return 4 if weight < 8 else 2 if weight < 30 else 1
+
+
+# the estimate
+
+
+@dataclass
+class _Model:
+    """Estimates for every row of ``blocks``, which belongs to the choice ``which``."""
+
+    shape: Shape
+    choices: Sequence[Lanes]
+    blocks: Array
+    which: Array
+
+    def cycles(self) -> Array:
+        """Estimated cycles of the whole nest."""
+        shape, blocks = self.shape, self.blocks
+        axes = range(len(shape.extents))
+        steps = np.array([[c.steps(shape, a) for a in axes] for c in self.choices])[self.which]
+        times = steps // blocks + steps % blocks / blocks
+        once = self._end_cycles()
+        if shape.combines:
+            compute = times[:, shape.split :].prod(axis=1) * self._step_cycles()
+            fetch = self._fetch_cycles()
+            once = once + np.maximum(compute, fetch) + 0.25 * np.minimum(compute, fetch)
+        total = times[:, : shape.split].prod(axis=1) * once
+        # blocks of near axes are near in memory
+        late = (blocks > 1) @ (0.01 * np.arange(blocks.shape[1])[::-1])
+        return np.asarray(total * (1.0 + late) * (1.0 + _REST * (self._copies() - 1)))
+
+    def _of_choice(self, numbers: Sequence[float]) -> Array:
+        """One number per choice, spread to its rows."""
+        return np.asarray(np.array(numbers)[self.which])
+
+    def _copies(self) -> Array:
+        """How often the code of a block is emitted: full blocks and rests of every axis."""
+        axes = range(len(self.shape.extents))
+        lanes = np.array([[c.lanes if a == c.vector else 1 for a in axes] for c in self.choices])
+        full, rest = np.divmod(np.array(self.shape.extents), self.blocks * lanes[self.which])
+        return np.asarray(((full > 0).astype(int) + (rest > 0)).prod(axis=1))
+
+    def _step_cycles(self) -> Array:
+        """One step of the innermost loop, for all points of the block."""
+        shape, choices = self.shape, self.choices
+        sizes = self._of_choice([c.size(shape) for c in choices])
+        sums = self.blocks.prod(axis=1) * len(shape.combines)
+        loads, arithmetic = np.zeros(len(sums)), sums * sizes
+        operands: list[Array] = []
+        for item in shape.work.body:
+            points = self._points(item, self.blocks)
+            if item.element:
+                slots = self._of_choice([_slots(item, c) * c.size(shape) for c in choices])
+                loads = loads + points * slots
+                operands.append(points)
+            else:
+                arithmetic = arithmetic + points * sizes * item.weight
+        live = _SPARE + (0 if shape.work.multiplies else _TEMPORARIES)
+        if len(operands) > 1:  # one operand can be taken from memory piece by piece
+            live = live + np.sum(operands, axis=0) - np.max(operands, axis=0)
+        spilled = np.maximum(0, sums + live + 1 - shape.cpu.registers)
+        loads = loads + 2.0 * spilled
+        most = np.maximum(np.maximum(arithmetic, loads), _LATENCY)
+        return np.asarray(most + 0.15 * np.minimum(arithmetic, loads) + 1.0)
+
+    def _fetch_cycles(self) -> Array:
+        """Bringing what one block's reduction reads from the caches it fits in."""
+        shape = self.shape
+        axes = range(len(shape.extents))
+        lanes = np.array([[c.lanes if a == c.vector else 1 for a in axes] for c in self.choices])
+        spans = self.blocks * lanes[self.which]
+        spans[:, shape.split :] = shape.extents[shape.split :]
+        spans = np.minimum(spans, np.array(shape.extents))
+        size = sum(
+            (self._points(i, spans) * i.element for i in shape.work.body), np.zeros(len(spans))
+        )
+        line = np.where(size <= _NEAR, 0.0, np.where(size <= _FAR, _FROM_SECOND, _FROM_THIRD))
+        return np.asarray(size / 64 * line)
+
+    def _end_cycles(self) -> Array:
+        """Starting the accumulators of a block, and its stores."""
+        shape = self.shape
+        across = [c.vector in shape.inner for c in self.choices]  # stores are narrow then
+        ends = [Lanes(-1, 1) if a else c for a, c in zip(across, self.choices, strict=True)]
+        points = self.blocks[:, : shape.split].prod(axis=1)
+        cost = 2.0 + self._of_choice([4.0 * a for a in across])
+        cost = cost + points * self._of_choice([3.0 * len(shape.combines) * a for a in across])
+        if shape.combines:
+            cost = cost + 0.5 * self.blocks.prod(axis=1) + 4.0
+        for item in shape.work.ending + shape.work.stores:
+            slots = self._of_choice([_slots(item, e) * e.size(shape) for e in ends])
+            cost = cost + slots * self._points(item, self.blocks)
+        return np.asarray(cost)
+
+    def _points(self, item: Item, widths: Array) -> Array:
+        """How many different points of the item there are; indices that move together along
+        several axes overlap."""
+        groups: dict[int, list[int]] = {}
+        for axis in item.axes:
+            if axis < widths.shape[1]:
+                step = abs(item.step(axis)) if item.element and axis not in item.scattered else 0
+                groups.setdefault(step or -1 - axis, []).append(axis)
+        points = np.ones(len(widths))
+        for axes in groups.values():
+            points = points * (1 + sum(widths[:, a] - 1 for a in axes))
+        return points
