@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from kernels import fma_peak
 
 import deepglass as dg
 from deepglass import nn
@@ -142,16 +143,6 @@ def compare(case: Case, rounds: int, peak: float) -> None:
     print("  first losses " + "   ".join(f"{m:.7f} / {t:.7f}" for m, t in losses))
 
 
-def measured_peak() -> float:
-    """Return GFLOP/s of the best of a few products that fit into the first-level cache.
-
-    PyTorch's and ours alike stay below it; it is the yardstick, not a contestant.
-    """
-    from kernels import fma_peak
-
-    return float(fma_peak())
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7, help="bursts per side and network")
@@ -159,7 +150,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     threads.set_threads(options.threads)
-    peak = measured_peak()
+    peak = fma_peak() * options.threads
     print(f"{options.threads} threads, multiply-add peak {peak:.0f} GFLOP/s, "
           f"torch {torch.__version__}")  # fmt: skip
     for case in CASES:
