@@ -1,6 +1,6 @@
 """Backends: what turns a graph into something that runs.
 
-A backend is a module with ``compile(graph) -> Executable``; it is imported when it is
+A backend is a module with ``compile(graph, state) -> Executable``; it is imported when it is
 first asked for.
 """
 

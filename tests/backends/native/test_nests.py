@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cases import CASES, convolution, matmul, weight_gradient
-from nests import Memory, check, compare
+from nests import Memory, axis, call, check, compare, load, number, program, run, store
 from random_nests import RandomNests
 
 from deepglass.backends.native import ir
 from deepglass.backends.native.cpu import forced_cpu
 from deepglass.backends.native.executable import Executable
 from deepglass.backends.native.interpret import interpret
-from deepglass.graph.types import DType
+from deepglass.graph.types import DType, float32
 
 RANDOM = 120
 PAGE = mmap.PAGESIZE
@@ -69,6 +69,15 @@ def test_schedules_do_not_change_the_meaning(form: str, name: str) -> None:
     check(ir.Program(((phase,),)), case.memory)
 
 
+def test_points_come_in_order_where_they_share_a_place() -> None:
+    """y = y / 2 + x[i] for one point after another."""
+    memory, i = Memory(), axis("i", 4)
+    x, y = memory.buffer(4, float32, [8, 4, 2, 1]), memory.buffer(1, float32, [16])
+    value = call("add", call("mul", load(y), number(0.5)), load(x, (i, 1)))
+    what = program(ir.Nest((i,), (store(y, value=value),)))
+    assert run(Executable(what), memory).inner(y).tolist() == [6]
+
+
 def test_levels_run_one_after_another() -> None:
     first, second = convolution(3, 5, 6, 9, 20, 3, 1), weight_gradient(3, 5, 6, 9, 20, 3, 1)
     memory = Memory([*first.memory.buffers], {**first.memory.arrays})
@@ -80,7 +89,7 @@ def test_levels_run_one_after_another() -> None:
     check(ir.Program(levels), memory)
 
 
-def _renamed(program: ir.Program, names: dict[ir.Buffer, ir.Buffer]) -> ir.Program:
+def _renamed(what: ir.Program, names: dict[ir.Buffer, ir.Buffer]) -> ir.Program:
     """The program on other buffers."""
 
     def rename(x):
@@ -92,7 +101,7 @@ def _renamed(program: ir.Program, names: dict[ir.Buffer, ir.Buffer]) -> ir.Progr
             return type(x)(*(rename(getattr(x, f)) for f in x.__dataclass_fields__))
         return x
 
-    return rename(program)
+    return rename(what)
 
 
 def test_equal_nests_share_one_function() -> None:
@@ -127,11 +136,11 @@ def run_against_forbidden_pages() -> None:
     for seed in range(500, 560):
         drawn = RandomNests(seed)
         programs.append((drawn.program(), drawn.memory, 20.0))
-    for number, (program, memory, scale) in enumerate(programs):
-        print(number, program.levels[0][0].nests[0].label, flush=True)
+    for turn, (what, memory, scale) in enumerate(programs):
+        print(turn, what.levels[0][0].nests[0].label, flush=True)
         expected = memory.copy()
-        interpret(program, {b: expected.inner(b) for b in memory.buffers})
-        compiled = Executable(program)
+        interpret(what, {b: expected.inner(b) for b in memory.buffers})
+        compiled = Executable(what)
         for at_end in (True, False):
             fenced = {b: Fenced(memory.inner(b), at_end) for b in memory.buffers}
             table = (ctypes.c_void_p * max(1, len(fenced)))(*(f.address for f in fenced.values()))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from random_programs import RandomProgram, disagreement
 
 import deepglass as dg
 from deepglass import nn
 from deepglass.backends.native import threads
 from deepglass.nn import functional
-
-from random_programs import RandomProgram, disagreement
 
 NETWORKS = {
     "mlp": (lambda: nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10)), (784,)),

@@ -67,6 +67,13 @@ def test_long_sums_have_several_partial_sums() -> None:
     assert dict(chosen.block)[k] >= 4
 
 
+def test_short_loops_are_written_out() -> None:
+    nest, chosen = scheduled(convolution(4, 16, 16, 28, 28, 3, 1), forced_cpu("avx512"))
+    assert dict(chosen.unroll)[nest.over[2]] == 3
+    nest, chosen = scheduled(matmul("plain", 2, 16, 300), forced_cpu("avx512"))
+    assert dict(chosen.unroll)[nest.over[0]] > 1
+
+
 def test_points_that_may_collide_run_one_by_one() -> None:
     case = CASES["embedding-9-20"]()
     phase = case.program.levels[0][0]

@@ -1,13 +1,42 @@
 """The native backend: graph --> loop IR --> LLVM --> one call.
 
-roots       which values are stored, which are computed where they are used
-recipe      how one root's elements are computed, as an expression over loop variables
-groups      which roots share loops, which loops share a pass over the rows
-memory      where values live
-lower       all of this together: the graph as a program of the loop IR (`ir`)
-schedule    vectors and register blocks for each set of loops
-emit        loop IR to LLVM IR, `mathlib` for exp and its like
-threads     the workers that run the machine code
+From the graph to loops, by `lower`:
+
+    roots       which values are stored, which are computed where they are used
+    cost        how much work an op's scalar rule is
+    vocabulary  the words of scalar rules, spoken in loop IR
+    recipe      how one root's elements are computed, as an expression over loop variables
+    groups      which roots share loops, which loops share a pass over the rows
+    memory      where values live
+
+The loops themselves:
+
+    ir          the language; its grammar and its meaning
+    interpret   the meaning, carried out slowly, for tests
+    show        loops as text
+
+From loops to machine code, by `emit`:
+
+    collapse    axes that memory does not tell apart, joined
+    work        what a nest loads and computes per step
+    schedule    the vector axis and the register blocks of a nest
+    estimate    how long a nest takes under a schedule, in cycles
+    nest        the loops of one nest
+    reduce      accumulators, and their sums across lanes
+    nodes       expressions with equal parts merged
+    place       where the loops stand: which axes are bound, in which lanes
+    expr        expressions at such a place
+    access      loads and stores: vectors, masks, shuffles, gathers
+    ops         one scalar operation
+    mathlib     exp, log, tanh and their like
+    text        LLVM IR, written
+
+Running it:
+
+    cpu         what this processor can do
+    executable  machine code in memory
+    threads     the workers that run it
+    program     a lowered graph with its memory, behind one call
 """
 
 from __future__ import annotations

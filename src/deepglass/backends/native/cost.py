@@ -19,15 +19,12 @@ WEIGHTS = {
 
 
 class _Scalar:
-    """Stands for a number (an index when ``number`` is False)."""
-
-    def __init__(self, number: bool) -> None:
-        self.number = number
+    """Stands for a number, or for a position among loops."""
 
     dtype: Any = None
 
 
-_NUMBER, _POSITION = _Scalar(True), _Scalar(False)
+_NUMBER, _POSITION = _Scalar(), _Scalar()
 
 
 class CountingVocabulary:
@@ -57,7 +54,8 @@ def cost(node: Node) -> float:
     b, kernel = CountingVocabulary(), node.op.kernel
     index = [_POSITION] * len(node.type.shape)
     if isinstance(kernel, Elementwise):
-        kernel.rule(b, *([_NUMBER] * len(node.inputs) or [index]), **node.params)
+        operands: list[Any] = [_NUMBER] * len(node.inputs) or [index]
+        kernel.rule(b, *operands, **node.params)
     elif isinstance(kernel, Pull):
         types = tuple(i.type for i in node.inputs)
         kernel.rule(b, index, *[_read] * len(node.inputs), types=types, **node.params)

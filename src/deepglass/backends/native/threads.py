@@ -3,7 +3,7 @@
 Workers are daemon Python threads that enter a compiled loop through ctypes, which releases
 the interpreter lock for good. They wait on a counter, the epoch:
 
-    pause (6 us)  ->  sched_yield (50 us)  ->  futex wait
+    pause (6 us)  ->  sched_yield (1 ms)  ->  futex wait
 
 A call writes the job, moves the epoch, wakes sleepers if there are any, does thread 0's share
 itself and meets the workers at a barrier. Fork and join take well below a microsecond while
