@@ -376,3 +376,12 @@ def test_numerical_gradient_is_as_exact_as_it_says() -> None:
     got = numerical_gradient(lambda t: (t * t).tanh().sum(), [x], [d])
     exact = float((d * 2 * x / np.cosh(x * x) ** 2).sum())
     assert abs(got - exact) < 1e-10
+
+
+def test_labels_of_a_small_type_do_not_run_over() -> None:
+    logits = dg.tensor(np.zeros((2, 300)), requires_grad=True)
+    dg.nn.functional.cross_entropy(logits, dg.tensor([0, 200], dtype="uint8")).backward()
+    assert logits.grad is not None
+    expected = np.full((2, 300), 1 / 600)
+    expected[[0, 1], [0, 200]] -= 0.5
+    np.testing.assert_allclose(logits.grad.numpy(), expected, atol=1e-15)

@@ -186,3 +186,24 @@ def test_values_alive_together_never_share_memory(raw):
 def test_memory_is_used_again():
     values = [Lifetime(1000, level, level + 1) for level in range(10)]
     assert place(values)[1] == 2 * 1024
+
+
+@pytest.mark.parametrize("steps", [30, 300])
+def test_long_chains_are_cut_into_loops_of_moderate_length(steps):
+    def chain(x):
+        for _ in range(steps):
+            x = dg.tanh(x) * 1.01
+        return x.sum()
+
+    x = np.linspace(-0.5, 1, 7)
+    compiled = dg.compile(dg.value_and_grad(chain), backend="native")
+    for found, expected in zip(compiled(x), dg.value_and_grad(chain)(dg.tensor(x)), strict=True):
+        np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-11)
+
+
+@pytest.mark.parametrize("shape", [(1, 2), (2, 2), (1, 33), (3, 1), (5, 40), (40, 5)])
+def test_the_maximum_of_rows_is_read_where_it_was_found(shape):
+    x = np.random.default_rng(0).standard_normal(shape)
+    values, indices = dg.compile(lambda x: tuple(x.max(1)), backend="native")(x)
+    np.testing.assert_array_equal(values.numpy(), x.max(1))
+    np.testing.assert_array_equal(indices.numpy(), x.argmax(1))

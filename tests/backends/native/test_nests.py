@@ -75,7 +75,7 @@ def test_points_come_in_order_where_they_share_a_place() -> None:
     x, y = memory.buffer(4, float32, [8, 4, 2, 1]), memory.buffer(1, float32, [16])
     value = call("add", call("mul", load(y), number(0.5)), load(x, (i, 1)))
     what = program(ir.Nest((i,), (store(y, value=value),)))
-    assert run(Executable(what), memory).inner(y).tolist() == [6]
+    assert run(Executable(what), memory).inner(y).tolist() == [5]
 
 
 def test_levels_run_one_after_another() -> None:
