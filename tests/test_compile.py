@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import deepglass as dg
-from deepglass import nn
+from deepglass import backends, nn
 from deepglass.errors import BackendError, DomainError, GradientError, ShapeError, TraceError
 from deepglass.testing import assert_close
 
@@ -698,3 +698,12 @@ def test_two_models_are_told_apart_by_their_variables() -> None:
     }  # fmt: skip
     paths = [n.path for n in program.graph.nodes() if n.op.name == "matmul"]
     assert paths == ["generator", "critic"]
+
+
+def test_nested_choices_of_a_backend_end_in_order() -> None:
+    with dg.backend("reference"):
+        with dg.backend("native"):
+            with dg.backend("reference"):
+                assert backends.default() == "reference"
+            assert backends.default() == "native"
+        assert backends.default() == "reference"

@@ -101,4 +101,4 @@ def use(name: str) -> Iterator[None]:
     try:
         yield
     finally:
-        _chosen.remove(name)
+        _chosen.pop()

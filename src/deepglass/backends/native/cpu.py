@@ -35,10 +35,6 @@ class Cpu:
     vector_bytes: int
     registers: int
 
-    @property
-    def fast_gather(self) -> bool:
-        return self.vector_bytes >= 32
-
 
 @cache
 def host() -> Cpu:
