@@ -13,7 +13,6 @@ from typing import Any
 from ..errors import DomainError
 from ..graph.graph import ALIAS
 from ..graph.tensor import Tensor, apply, as_tensor, read
-from ..graph.types import Shape
 from . import elementwise as e
 from . import movement as m
 from . import reduction as r
@@ -56,19 +55,10 @@ def setitem(x: Tensor, key: Any, value: Any) -> None:
     _owned(x)
     ranges, shape = m.index_ranges(x.shape, key)
     region = tuple(len(range(*r)) for r in ranges)
-    widths = _widths(x.shape, ranges)
+    widths = m.widths_around(x.shape, ranges)
     part = m.reshape(m.broadcast_to(e.to(as_tensor(value), x.dtype), shape), region)
     written = apply(m.PAD, m.broadcast_to(Tensor(True), region), widths=widths, value=False)
     x.rebind(e.where(written, apply(m.PAD, part, widths=widths, value=0), x).node)
-
-
-def _widths(shape: Shape, ranges: tuple[m.Range, ...]) -> tuple[m.Width, ...]:
-    widths: list[m.Width] = []
-    for n, (start, stop, step) in zip(shape, ranges, strict=True):
-        count = len(range(start, stop, step))
-        covered = (count - 1) * step + 1 if count else 0
-        widths.append((start, n - start - covered, step - 1) if count else (0, n, 0))
-    return tuple(widths)
 
 
 def _fill(value: float) -> Callable[[Tensor], Tensor]:

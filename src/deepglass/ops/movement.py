@@ -255,11 +255,7 @@ def _slice_type(x: TensorType, ranges: tuple[Range, ...]) -> TensorType:
 
 
 def _slice_gradient(g: Tensor, y: Tensor, x: Tensor, ranges: tuple[Range, ...]) -> Tensor:
-    widths = []
-    for (start, _, step), n, m in zip(ranges, x.shape, y.shape, strict=True):
-        covered = (m - 1) * step + 1 if m else 0
-        widths.append((start, n - start - covered, step - 1) if m else (0, n, 0))
-    return apply(PAD, g, widths=tuple(widths), value=0.0)
+    return apply(PAD, g, widths=widths_around(x.shape, ranges), value=0.0)
 
 
 SLICE = Op(
@@ -287,6 +283,16 @@ SLICE = Op(
 )
 
 Width = tuple[int, int, int]  # before, after, between neighbours
+
+
+def widths_around(shape: Shape, ranges: tuple[Range, ...]) -> tuple[Width, ...]:
+    """Return the padding that puts a slice back to where it was cut from ``shape``."""
+    widths: list[Width] = []
+    for n, (start, stop, step) in zip(shape, ranges, strict=True):
+        count = len(range(start, stop, step))
+        covered = (count - 1) * step + 1
+        widths.append((start, n - start - covered, step - 1) if count else (0, n, 0))
+    return tuple(widths)
 
 
 def _pad_type(x: TensorType, widths: tuple[Width, ...], value: float) -> TensorType:
