@@ -50,11 +50,19 @@ def compile(
 ) -> Any:
     """Return ``function`` captured as one program per kind of arguments.
 
+    What the function sees of Python at its first call is part of the program: pass what
+    changes as tensors. A program is recorded anew when numbers, modes and layers in sight
+    change; it cannot notice a NumPy array that is changed in place, Python's own random
+    numbers, or attributes looked up by computed names. Positions that are computed inside
+    are checked by the loops alone: what lies outside reads as NaN (0 for integers) and is
+    not added.
+
     Args:
         function: computes with tensors; usually a whole training step. Tensors and arrays
             among its arguments may change from call to call; numbers, strings and modes of
             layers are part of the program, which is recorded anew when they change.
         backend: "native" or "reference"; the default backend unless given.
+            ``x += y`` on an argument stays inside, and so does its gradient: return it.
         keep_grads: leave gradients in ``.grad`` after the step, which costs memory traffic;
             otherwise reading them afterwards raises.
 

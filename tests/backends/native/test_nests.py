@@ -12,14 +12,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cases import CASES, convolution, matmul, weight_gradient
-from nests import Memory, axis, call, check, compare, load, number, program, run, store
+from nests import (
+    Memory,
+    axis,
+    call,
+    check,
+    compare,
+    index,
+    load,
+    number,
+    program,
+    run,
+    store,
+)
 from random_nests import RandomNests
 
 from deepglass.backends.native import ir
 from deepglass.backends.native.cpu import forced_cpu
 from deepglass.backends.native.executable import Executable
 from deepglass.backends.native.interpret import interpret
-from deepglass.graph.types import DType, float32
+from deepglass.graph.types import DType, float32, int64
 
 RANDOM = 120
 PAGE = mmap.PAGESIZE
@@ -76,6 +88,17 @@ def test_points_come_in_order_where_they_share_a_place() -> None:
     value = call("add", call("mul", load(y), number(0.5)), load(x, (i, 1)))
     what = program(ir.Nest((i,), (store(y, value=value),)))
     assert run(Executable(what), memory).inner(y).tolist() == [5]
+
+
+def test_lanes_that_agree_are_masked_too() -> None:
+    """The last vector of a sum has one valid lane; both lanes read one element there."""
+    memory, k = Memory(), axis("k", 17)
+    x, y = memory.buffer(6, float32), memory.buffer(1, float32)
+    third = call("floordiv", ir.Iota(index((k, 1))), number(3, int64))
+    accum = ir.Accum("s", "add", load(x, loaded=((third, 1),)))
+    nest = ir.Nest((), (store(y, value=ir.Acc("s", float32)),), (k,), (accum,))
+    for lanes in (2, 4):
+        check(program(replace(nest, schedule=ir.Schedule(k, lanes))), memory)
 
 
 def test_levels_run_one_after_another() -> None:

@@ -49,7 +49,12 @@ def load(ev: Evaluator, node: Node) -> Value:
             where = None
     lanes = ev.lanes_of(index)
     if lanes.steps is None:
-        return _uniform_load(ev, node, ev.address(buffer, index, lanes), where)
+        value = _uniform_load(ev, node, ev.address(buffer, index, lanes), where)
+        tail = tail_mask(ev) if ev.varies(node) else None
+        if tail is None:
+            return value
+        other = constant(_other(node), node.dtype, ev.place.lanes)
+        return ev.writer.select(tail, ev.splat(value), other)
     mask = _mask(ev, node, where)
     if lanes.steps.known is not None:
         steps = lanes.steps.known
