@@ -22,7 +22,6 @@ import numpy as np
 from . import backends
 from .discovery import Watch, argument_token, names_of
 from .graph.graph import CONSTANT, INPUT, Graph, Node
-from .graph.kinds import Leaf
 from .graph.tensor import (
     DROPPED,
     Buffer,
@@ -364,7 +363,7 @@ def _checks(graph: Graph) -> list[Callable[[list[np.ndarray]], None]]:
             continue
         found = [position.get(_behind_views(i).id) for i in node.inputs]
         if any(k is not None and graph.inputs[k].type.dtype.is_integer for k in found):
-            checks.append(functools.partial(_check, node, found))
+            checks.append(_check(node, found))
     return checks
 
 
@@ -374,12 +373,21 @@ def _behind_views(node: Node) -> Node:
     return node
 
 
-def _check(node: Node, found: list[int | None], arrays: list[np.ndarray]) -> None:
-    values = [
-        np.broadcast_to(np.zeros((), i.type.dtype.numpy), i.type.shape)
-        if k is None or (isinstance(i.op.kernel, Leaf) and not i.type.dtype.is_integer)
-        else arrays[k]
-        for k, i in zip(found, node.inputs, strict=True)
+def _check(node: Node, found: list[int | None]) -> Callable[[list[np.ndarray]], None]:
+    """The check of one node; what is not an argument is stood in for by zeros."""
+    validate, params = node.op.validate, node.params
+    assert validate is not None
+    unknown = [np.broadcast_to(np.zeros((), i.type.dtype.numpy), i.type.shape) for i in node.inputs]
+    given = [
+        (at, k)
+        for at, (k, i) in enumerate(zip(found, node.inputs, strict=True))
+        if k is not None and i.type.dtype.is_integer
     ]
-    assert node.op.validate is not None
-    node.op.validate(*values, **node.params)
+
+    def check(arrays: list[np.ndarray]) -> None:
+        values = unknown.copy()
+        for at, k in given:
+            values[at] = arrays[k]
+        validate(*values, **params)
+
+    return check

@@ -15,7 +15,7 @@ from ..graph.op import Misuse, Op, Sample
 from ..graph.tensor import Tensor, apply, as_tensor
 from ..graph.types import TensorType
 from .elementwise import eq, exp, gt, log, maximum, rsqrt, same, to, where
-from .indexing import gather
+from .indexing import gather, outside
 from .movement import axis_of, broadcast_to, iota, reshape
 from .random import Generator, rand
 from .reduction import amax, mean, sum
@@ -155,7 +155,7 @@ def _cross_entropy_type(x: TensorType, target: TensorType) -> TensorType:
 
 
 def _check_labels(x: np.ndarray, target: np.ndarray) -> None:
-    if target.size and (target.min() < 0 or target.max() >= x.shape[1]):
+    if outside(target, x.shape[1]):
         raise DomainError(
             f"cross_entropy: labels lie between 0 and {x.shape[1] - 1} for {x.shape[1]} classes; "
             f"got {target.min()} to {target.max()}."

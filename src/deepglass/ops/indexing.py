@@ -29,8 +29,17 @@ def _check_index(name: str, x: TensorType, index: TensorType, dim: int) -> None:
         )
 
 
+def outside(index: np.ndarray, length: int) -> bool:
+    """Whether any whole number is negative or not less than ``length``.
+
+    Seen without its sign a negative number is large, so one pass over the array will do.
+    """
+    unsigned = index.view(f"u{index.itemsize}")
+    return bool(index.size) and bool(unsigned.max() >= length)
+
+
 def _check_positions(name: str, length: int, index: np.ndarray) -> None:
-    if index.size and (index.min() < 0 or index.max() >= length):
+    if outside(index, length):
         raise DomainError(
             f"{name}: positions lie between 0 and {length - 1}; got {index.min()} to {index.max()}."
         )
