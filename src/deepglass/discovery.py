@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dis
 import functools
+import operator
 import sys
 import types
 from collections.abc import Callable, Hashable
@@ -40,9 +41,9 @@ class Surroundings:
         self._root = getattr(function, "__func__", function)
         self._look_into("self", function, frozenset())
 
-    def tokens(self) -> tuple[Hashable, ...]:
-        """Return a token per visible value: numbers by value, everything else by identity."""
-        return tuple([token(read()) for read in self._readers.values()])
+    def values(self) -> list[Any]:
+        """Return the values in sight that may be replaced by others."""
+        return [read() for read in self._readers.values()]
 
     def traceables(self) -> dict[str, Traceable]:
         """Return the layers, optimizers and generators in sight, by their variable's name."""
@@ -239,6 +240,8 @@ class Watch:
     def __init__(self, thing: Any) -> None:
         self.thing = thing
         self._around: Surroundings | None = None
+        self._values: list[Any] = []
+        self._rigid = False  # none of them can change inside
         self._tokens: tuple[Hashable, ...] = ()
         self._changes = -1
         self._states: dict[Hashable, int] = {}  # long keys are hashed once per change
@@ -247,14 +250,21 @@ class Watch:
     def state(self) -> int:
         """Return the number of the present state; equal numbers, equal states."""
         around = self._around
-        tokens = around.tokens() if around is not None else ()
+        values = around.values() if around is not None else []
+        unchanged = self._rigid and CHANGES.structure == self._changes
+        if unchanged and all(map(operator.is_, values, self._values)):
+            return self._state
+        tokens = tuple(map(token, values))
         if around is None or tokens != self._tokens or CHANGES.structure != self._changes:
             if around is None or tokens != self._tokens:
                 around = self._around = Surroundings(self.thing)
-                self._tokens = around.tokens()
-            self._changes = CHANGES.structure
+                values = around.values()
+                tokens = tuple(map(token, values))
+            self._tokens, self._changes = tokens, CHANGES.structure
             key = (self._tokens, tuple(map(_key_of, around.traceables().values())))
             self._state = self._states.setdefault(key, len(self._states))
+        self._values = values
+        self._rigid = not any(isinstance(v, (*_CONTAINERS, dict)) for v in values)
         return self._state
 
     def traceables(self) -> dict[str, Traceable]:
