@@ -27,7 +27,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from .types import DType, TensorType
+from .types import DType
 
 Scalar = Any  # whatever a backend's vocabulary computes with
 IndexTuple = Sequence[Scalar]
@@ -125,10 +125,9 @@ class Contraction:
 @dataclass(frozen=True)
 class Scatter:
     """Inputs (x, index, source). ``target(b, i, index_value, **params)`` is where the source
-    element at ``i`` is added; ``owner(**params)`` is the axis along which targets move."""
+    element at ``i`` is added."""
 
     target: Callable[..., IndexTuple]
-    owner: Callable[..., int]
 
 
 @dataclass(frozen=True)
@@ -139,5 +138,3 @@ class Composite:
 
 
 Kind = Leaf | Elementwise | View | Pull | Reduction | Contraction | Scatter | Composite
-
-InputTypes = tuple[TensorType, ...]

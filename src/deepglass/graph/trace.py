@@ -85,7 +85,6 @@ class Trace:
     def __init__(self, names: dict[int, str] | None = None, scopes: dict[int, str] | None = None):
         self.names = names or {}
         self.scopes = scopes or {}
-        self.closed = False
         self.state: dict[int, tuple[Any, Node]] = {}  # id(tensor) -> tensor, its node at entry
         self._before: dict[int, tuple[Any, Node, Any]] = {}  # id -> tensor, node, grad at entry
         self._path = [""]
@@ -106,7 +105,6 @@ class Trace:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         _active.reset(self._token)
-        self.closed = True
         if kind is None:
             self._collect()
         for tensor, node, grad in self._before.values():
@@ -174,12 +172,12 @@ class Trace:
     def resume(self, origin: Node) -> Iterator[None]:
         """Record once more, on behalf of ``origin``: passes expand composites this way."""
         token = _active.set(self)
-        self._origin, self.closed = origin, False
+        self._origin = origin
         try:
             with set_grad_enabled(False):
                 yield
         finally:
-            self._origin, self.closed = None, True
+            self._origin = None
             _active.reset(token)
 
     @contextmanager

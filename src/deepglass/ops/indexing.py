@@ -142,7 +142,6 @@ SCATTER_ADD = Op(
     reference=_scatter_reference,
     kernel=Scatter(
         target=lambda b, i, position, dim: [*i[:dim], position, *i[dim + 1 :]],
-        owner=lambda dim: dim,
     ),
     gradient=(
         lambda g, y, x, index, source, dim: g,

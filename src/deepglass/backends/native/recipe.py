@@ -15,13 +15,12 @@ from typing import Any
 from ...errors import BackendError
 from ...graph.graph import Node
 from ...graph.kinds import Contraction, Elementwise, Pull, Reduction, Scatter, View
-from ...graph.types import Shape, bool_
+from ...graph.types import Shape
 from .ir import Acc, Accum, Axis, Buffer, Call, Const, Expr, Index, Load
 from .roots import base, is_leaf, is_number, same_without_ones
 from .vocabulary import LoopVocabulary, Scalar, add_index, as_expr, as_index, index_of, scale_index
 
 Indices = tuple[Index, ...]
-BUFFERLESS = Buffer("?", bool_, 0, 0)
 
 
 @dataclass(frozen=True)
