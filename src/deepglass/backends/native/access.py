@@ -148,10 +148,13 @@ def _pattern_load(
     index, buffer, place = node.index, node.buffer, ev.place
     assert index is not None
     assert buffer is not None
-    valid = steps[: place.valid]
-    low, high = min(valid), max(valid)  # of the elements, from the first lane's
+    reading = mask.known if mask is not None and mask.known is not None else (1,) * place.valid
+    read = tuple(step for step, reads in zip(steps, reading, strict=False) if reads)
+    if not read:
+        return constant(_other(node), node.dtype, place.lanes)
+    low, high = min(read), max(read)  # of the elements, from the first lane's
     if mask is None or mask.known is not None:
-        low, high = _grown(ev, index, buffer, valid)
+        low, high = _grown(ev, index, buffer, read)
     count = high - low + 1
     wide = -(-count // place.lanes) * place.lanes
     if count <= place.lanes:
@@ -163,7 +166,7 @@ def _pattern_load(
     if low:
         pointer = ev.advance(pointer, buffer, constant(low, int64))
     raw = ev.writer.load(pointer, node.dtype, wide, inside, _other(node), node.pinned)
-    picked = ev.writer.shuffle(raw, None, [s - low if s <= high else -1 for s in steps])
+    picked = ev.writer.shuffle(raw, None, [s - low if low <= s <= high else -1 for s in steps])
     if mask is None or (mask.known is None and len(set(steps)) == place.valid == place.lanes):
         return picked
     return ev.writer.select(mask, picked, constant(_other(node), node.dtype, place.lanes))
