@@ -1,17 +1,9 @@
 """The op records, by family, and the public functions over them."""
 
-from .composite import (
-    batch_norm,
-    cross_entropy,
-    dropout,
-    layer_norm,
-    log_softmax,
-    mse_loss,
-    relu,
-    softmax,
-)  # fmt: skip
+from .activation import relu
 from .contraction import matmul
 from .convolution import conv2d
+from .dropout import dropout
 from .elementwise import (
     add,
     div,
@@ -35,6 +27,7 @@ from .elementwise import (
     where,
 )  # fmt: skip
 from .indexing import gather, scatter_add
+from .losses import cross_entropy, mse_loss
 from .movement import (
     broadcast_to,
     cat,
@@ -46,8 +39,10 @@ from .movement import (
     reshape,
     transpose,
 )  # fmt: skip
+from .normalization import batch_norm, layer_norm
 from .random import Generator, default_generator, manual_seed, rand
 from .reduction import amax, argmax, max, mean, sum
+from .softmax import log_softmax, softmax
 from .window import max_pool2d
 
 __all__ = [

@@ -16,9 +16,10 @@ from ..graph.tensor import Tensor, apply, as_tensor, read
 from . import elementwise as e
 from . import movement as m
 from . import reduction as r
-from .composite import log_softmax, relu, softmax
+from .activation import relu
 from .contraction import matmul
 from .indexing import gather, scatter_add
+from .softmax import log_softmax, softmax
 
 
 def _reflected(function: Callable[..., Tensor]) -> Callable[[Tensor, Any], Tensor]:
