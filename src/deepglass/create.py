@@ -10,7 +10,8 @@ from .errors import DTypeError
 from .graph.tensor import Tensor
 from .graph.trace import set_grad_enabled
 from .graph.types import dtype_of, float32
-from .ops.movement import broadcast_to, iota, shape_of
+from .ops.counting import iota
+from .ops.movement import broadcast_to, shape_of
 
 
 def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:

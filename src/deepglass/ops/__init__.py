@@ -3,6 +3,7 @@
 from .activation import relu
 from .contraction import matmul
 from .convolution import conv2d
+from .counting import iota
 from .dropout import dropout
 from .elementwise import (
     add,
@@ -27,21 +28,14 @@ from .elementwise import (
     where,
 )  # fmt: skip
 from .indexing import gather, scatter_add
+from .joining import cat
+from .keys import getitem
 from .losses import cross_entropy, mse_loss
-from .movement import (
-    broadcast_to,
-    cat,
-    flatten,
-    getitem,
-    iota,
-    pad,
-    permute,
-    reshape,
-    transpose,
-)  # fmt: skip
+from .movement import broadcast_to, flatten, permute, reshape, transpose
 from .normalization import batch_norm, layer_norm
 from .random import Generator, default_generator, manual_seed, rand
 from .reduction import amax, argmax, max, mean, sum
+from .slicing import pad
 from .softmax import log_softmax, softmax
 from .window import max_pool2d
 

@@ -12,9 +12,10 @@ from ..graph.kinds import Composite
 from ..graph.op import Misuse, Op, Sample
 from ..graph.tensor import Tensor, apply, as_tensor
 from ..graph.types import TensorType
+from .counting import iota
 from .elementwise import eq, to
 from .indexing import gather, outside
-from .movement import broadcast_to, iota, reshape
+from .movement import broadcast_to, reshape
 from .reduction import mean
 from .samples import real
 from .softmax import LOG_SOFTMAX, log_softmax, softmax

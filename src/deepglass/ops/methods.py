@@ -19,6 +19,7 @@ from . import reduction as r
 from .activation import relu
 from .contraction import matmul
 from .indexing import gather, scatter_add
+from .keys import getitem, owned, setitem
 from .softmax import log_softmax, softmax
 
 
@@ -41,30 +42,9 @@ def _fitting(value: Tensor, x: Tensor) -> Tensor:
     return value if value.shape == x.shape else m.broadcast_to(value, x.shape)
 
 
-def _owned(x: Tensor) -> Tensor:
-    """Return ``x`` unless it is a slice, which would be written to in vain."""
-    if x.is_slice:
-        raise TypeError(
-            f"assignment: a slice is a value of its own, not a window; this one, {x.type}, was "
-            "cut from another tensor that would not change. Write base[i] = ... instead."
-        )
-    return x
-
-
-def setitem(x: Tensor, key: Any, value: Any) -> None:
-    """Give the elements ``x[key]`` other values; no other tensor changes."""
-    _owned(x)
-    ranges, shape = m.index_ranges(x.shape, key)
-    region = tuple(len(range(*r)) for r in ranges)
-    widths = m.widths_around(x.shape, ranges)
-    part = m.reshape(m.broadcast_to(e.to(as_tensor(value), x.dtype), shape), region)
-    written = apply(m.PAD, m.broadcast_to(Tensor(True), region), widths=widths, value=False)
-    x.rebind(e.where(written, apply(m.PAD, part, widths=widths, value=0), x).node)
-
-
 def _fill(value: float) -> Callable[[Tensor], Tensor]:
     def method(x: Tensor) -> Tensor:
-        _owned(x).rebind(m.broadcast_to(Tensor(value, x.dtype), x.shape).node)
+        owned(x).rebind(m.broadcast_to(Tensor(value, x.dtype), x.shape).node)
         return x
 
     return method
@@ -73,7 +53,7 @@ def _fill(value: float) -> Callable[[Tensor], Tensor]:
 def _copy(x: Tensor, source: Any) -> Tensor:
     """Give the tensor the values of ``source``, converted and broadcast."""
     value = _fitting(e.to(as_tensor(source), x.dtype), x)
-    _owned(x).rebind(apply(ALIAS, value).node)
+    owned(x).rebind(apply(ALIAS, value).node)
     return x
 
 
@@ -103,7 +83,7 @@ METHODS: dict[str, Any] = {
     "__truediv__": e.div, "__rtruediv__": _reflected(e.div), "__itruediv__": _in_place(e.div),
     "__pow__": _power, "__neg__": e.neg, "__matmul__": matmul, "__rmatmul__": _reflected(matmul),
     "__eq__": e.eq, "__ne__": e.ne, "__lt__": e.lt, "__le__": e.le, "__gt__": e.gt,
-    "__ge__": e.ge, "__getitem__": m.getitem, "__setitem__": setitem,
+    "__ge__": e.ge, "__getitem__": getitem, "__setitem__": setitem,
     "exp": e.exp, "log": e.log, "sqrt": e.sqrt, "rsqrt": e.rsqrt, "tanh": e.tanh,
     "sigmoid": e.sigmoid, "relu": relu, "softmax": softmax, "log_softmax": log_softmax,
     "maximum": e.maximum, "to": e.to, "sum": r.sum, "mean": r.mean, "max": r.max,

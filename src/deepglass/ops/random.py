@@ -19,8 +19,9 @@ from ..graph.op import Op, Sample
 from ..graph.tensor import Buffer, Tensor, apply
 from ..graph.trace import Traceable, set_grad_enabled
 from ..graph.types import DType, Shape, TensorType, dtype_of, float32, float64, uint32, uint64
+from .counting import iota
 from .elementwise import CAST, add, to
-from .movement import broadcast_to, iota
+from .movement import broadcast_to
 
 _ROTATIONS = (13, 15, 26, 6, 17, 29, 16, 24)
 _PARITY = 0x1BD11BDA

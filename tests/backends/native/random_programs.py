@@ -14,7 +14,7 @@ import numpy as np
 import deepglass as dg
 from deepglass.graph.tensor import Buffer, Tensor
 from deepglass.nn import functional
-from deepglass.ops.movement import getitem
+from deepglass.ops.keys import getitem
 
 SHAPES = ((5,), (3, 5), (7, 3), (20, 5), (2, 3, 5), (2, 3, 6, 8), (17, 40), (64, 9))
 

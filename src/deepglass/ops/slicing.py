@@ -1,0 +1,161 @@
+"""Cutting pieces out of a tensor, and putting them back: slices and borders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..graph.kinds import Pull
+from ..graph.op import Misuse, Op
+from ..graph.tensor import Tensor, apply, as_tensor
+from ..graph.types import Shape, TensorType, dtype_of
+from .samples import cases
+
+Range = tuple[int, int, int]  # start, stop, step, with 0 <= start, step > 0
+
+
+def _slice_type(x: TensorType, ranges: tuple[Range, ...]) -> TensorType:
+    if len(ranges) != len(x.shape):
+        raise ShapeError(f"slice: one range per axis; got {len(ranges)} for {x}.")
+    return TensorType(tuple(len(range(*r)) for r in ranges), x.dtype)
+
+
+def _slice_gradient(g: Tensor, y: Tensor, x: Tensor, ranges: tuple[Range, ...]) -> Tensor:
+    return apply(PAD, g, widths=widths_around(x.shape, ranges), value=0.0)
+
+
+SLICE = Op(
+    name="slice",
+    infer=_slice_type,
+    reference=lambda x, ranges: x[tuple(slice(*r) for r in ranges)],
+    kernel=Pull(
+        lambda b, i, x, types, ranges: x(
+            [
+                b.add(b.mul(k, b.const(step, like=k)), b.const(start, like=k))
+                for k, (start, _, step) in zip(i, ranges, strict=True)
+            ]
+        )
+    ),
+    gradient=(_slice_gradient,),
+    samples=cases(
+        (((7,),), {"ranges": ((2, 5, 1),)}),
+        (((7,),), {"ranges": ((1, 7, 3),)}),
+        (((2, 3, 5),), {"ranges": ((0, 2, 1), (1, 2, 1), (0, 5, 2))}),
+        (((7,),), {"ranges": ((3, 3, 1),)}),
+        (((40,),), {"ranges": ((3, 39, 2),)}),
+    ),
+    notation="{0}[{ranges}]",
+    doc="Every step-th element from start to stop along each axis.",
+)
+
+Width = tuple[int, int, int]  # before, after, between neighbours
+
+
+def widths_around(shape: Shape, ranges: tuple[Range, ...]) -> tuple[Width, ...]:
+    """Return the padding that puts a slice back to where it was cut from ``shape``."""
+    widths: list[Width] = []
+    for n, (start, stop, step) in zip(shape, ranges, strict=True):
+        count = len(range(start, stop, step))
+        covered = (count - 1) * step + 1
+        widths.append((start, n - start - covered, step - 1) if count else (0, n, 0))
+    return tuple(widths)
+
+
+def _pad_type(x: TensorType, widths: tuple[Width, ...], value: float) -> TensorType:
+    if len(widths) != len(x.shape) or any(w < 0 for width in widths for w in width):
+        raise ShapeError(f"pad: one (before, after, between) >= 0 per axis; got {widths} for {x}.")
+    shape = (
+        before + after + n + between * max(n - 1, 0)
+        for n, (before, after, between) in zip(x.shape, widths, strict=True)
+    )
+    return TensorType(tuple(shape), x.dtype)
+
+
+def _pad_reference(x: np.ndarray, widths: tuple[Width, ...], value: float) -> np.ndarray:
+    out = np.full(_pad_type(_type_of(x), widths, value).shape, value, x.dtype)
+    out[_pad_region(x.shape, widths)] = x
+    return out
+
+
+def _type_of(x: np.ndarray) -> TensorType:
+    return TensorType(x.shape, dtype_of(x.dtype))
+
+
+def _pad_region(shape: Shape, widths: tuple[Width, ...]) -> tuple[slice, ...]:
+    return tuple(
+        slice(before, before + n * (between + 1) if n else before, between + 1)
+        for n, (before, _, between) in zip(shape, widths, strict=True)
+    )
+
+
+def _pad_rule(b: Any, i: Any, x: Any, types: Any, widths: tuple[Width, ...], value: float) -> Any:
+    condition, index = None, []
+    for k, n, (before, after, between) in zip(i, types[0].shape, widths, strict=True):
+        j, step = b.sub(k, b.const(before, like=k)), b.const(between + 1, like=k)
+        tests = []
+        if before:
+            tests.append(b.ge(j, b.const(0, like=k)))
+        if after:
+            tests.append(b.lt(j, b.const((n - 1) * (between + 1) + 1, like=k)))
+        if between:
+            tests.append(b.eq(b.mod(j, step), b.const(0, like=k)))
+            j = b.floordiv(j, step)
+        for test in tests:
+            condition = test if condition is None else b.logical_and(condition, test)
+        index.append(j)
+    return x(index) if condition is None else b.guard(condition, lambda: x(index), value)
+
+
+PAD = Op(
+    name="pad",
+    infer=_pad_type,
+    reference=_pad_reference,
+    kernel=Pull(_pad_rule),
+    gradient=(
+        lambda g, y, x, widths, value: apply(
+            SLICE,
+            g,
+            ranges=tuple(
+                (s.start, min(s.stop, n), s.step)
+                for s, n in zip(_pad_region(x.shape, widths), g.shape, strict=True)
+            ),
+        ),
+    ),
+    samples=cases(
+        (((5,),), {"widths": ((2, 1, 0),), "value": 0.0}),
+        (((5,),), {"widths": ((0, 1, 2),), "value": 0.0}),
+        (((2, 3),), {"widths": ((1, 0, 0), (0, 2, 1)), "value": 1.5}),
+        (((0,),), {"widths": ((2, 0, 0),), "value": 0.5}),
+        (((),), {"widths": (), "value": 0.0}),
+        (((3, 20),), {"widths": ((0, 0, 0), (1, 1, 0)), "value": 0.0}),
+    ),
+    misuses=(Misuse((np.ones(2),), {"widths": ((-1, 0, 0),), "value": 0.0}, ShapeError, ">= 0"),),
+    notation="pad({0}, {widths}, {value})",
+    doc="x with ``value`` before, after and between its elements along each axis.",
+)
+
+
+def pad(x: Any, pad: Sequence[int], value: float = 0.0) -> Tensor:
+    """Return ``x`` with a border of ``value``.
+
+    Args:
+        x: any tensor.
+        pad: (before, after) for the last axis, then for the one before it, and so on, as in
+            PyTorch.
+        value: what stands in the border.
+
+    >>> pad(Tensor([1.0, 2.0]), (1, 0))
+    tensor([0., 1., 2.])
+    """
+    x = as_tensor(x)
+    if len(pad) % 2 or len(pad) > 2 * x.ndim:
+        raise ShapeError(
+            f"pad: two widths per axis, last axis first; got {tuple(pad)} for {x.type}."
+        )
+    widths = [(0, 0, 0)] * x.ndim
+    for k in range(len(pad) // 2):
+        widths[-1 - k] = (int(pad[2 * k]), int(pad[2 * k + 1]), 0)
+    return apply(PAD, x, widths=tuple(widths), value=value)
