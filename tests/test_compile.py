@@ -707,3 +707,79 @@ def test_nested_choices_of_a_backend_end_in_order() -> None:
                 assert backends.default() == "reference"
             assert backends.default() == "native"
         assert backends.default() == "reference"
+
+
+# Many calls at once ---------------------------------------------------------------------
+
+
+def _training(seed: int, wrap: Any = dg.compile) -> tuple[Any, Any]:
+    dg.manual_seed(seed)
+    model = dg.nn.Sequential(
+        dg.nn.Linear(7, 5), dg.nn.Tanh(), dg.nn.Dropout(0.3), dg.nn.Linear(5, 3)
+    )
+    optimizer = dg.optim.Adam(model.parameters(), lr=0.01)
+
+    def step(x: Any, target: Any) -> Any:
+        loss = dg.nn.functional.cross_entropy(model(x), target)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return {"loss": loss, "number": 3}
+
+    return model, wrap(step)
+
+
+@pytest.mark.parametrize("count", [1, 2, 17])
+def test_each_is_calling_once_per_row(count: int, backend: str) -> None:
+    """To the last bit: weights, moments, random numbers and results."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (count, 11, 7)).astype(np.float32)
+    target = rng.integers(0, 3, (count, 11))
+    one, step = _training(5)
+    losses = [step(x[k], target[k])["loss"].item() for k in range(count)]
+    many, step = _training(5)
+    found = step.each(dg.tensor(x), target)
+    assert found["number"] == 3
+    assert found["loss"].tolist() == losses
+    for p, q in zip(one.parameters(), many.parameters(), strict=True):
+        assert np.array_equal(p.numpy(), q.numpy())
+    assert len(set(losses)) == count
+
+
+def test_each_goes_on_where_calls_left_off(backend: str) -> None:
+    count = dg.Buffer(0.0)
+
+    @dg.compile
+    def add(x: Any) -> Any:
+        count.copy_(count + x)
+        return count, x * 2
+
+    add(np.float32(5))
+    totals, doubled = add.each(np.float32([1, 2, 3]))
+    assert (totals.tolist(), doubled.tolist()) == ([6, 8, 11], [2, 4, 6])
+    assert count.item() == 11
+    assert add(np.float32(1))[0].item() == 12
+
+
+def test_each_with_gradients_that_pile_up(backend: str) -> None:
+    """The second call finds a gradient where the first found none: another program."""
+    w = dg.Parameter([1.0, 2.0])
+
+    def accumulate(x: Any) -> Any:
+        (w * x).sum().backward()
+        return x.sum()
+
+    step = dg.compile(accumulate, keep_grads=True)
+    sums = step.each(np.float32([[1, 2], [3, 4], [5, 6]]))
+    assert sums.tolist() == [3, 7, 11]
+    assert w.grad.tolist() == [9, 12]
+
+
+def test_each_checks_every_row(backend: str) -> None:
+    _, step = _training(0)
+    x = np.zeros((3, 2, 7), np.float32)
+    with pytest.raises(DomainError, match="between 0 and 2"):
+        step.each(x, np.array([[0, 1], [2, 3], [0, 0]]))
+    for wrong in ((x, np.zeros((2, 2), int)), (x[:0], np.zeros((0, 2), int)), (np.float32(1),), ()):
+        with pytest.raises(ShapeError, match="first axis of one length"):
+            step.each(*wrong)

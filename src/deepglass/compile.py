@@ -21,6 +21,7 @@ import numpy as np
 
 from . import backends
 from .discovery import Watch, argument_token, names_of
+from .errors import ShapeError
 from .graph.graph import CONSTANT, INPUT, Graph, Node
 from .graph.tensor import (
     DROPPED,
@@ -36,6 +37,8 @@ from .graph.trace import CHANGES, Trace, Traceable, active_trace, grad_enabled
 from .graph.tree import flatten, unflatten
 from .graph.types import TensorType, dtype_of
 from .passes import optimize
+
+Run = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
 
 MANY_PROGRAMS = 8
 _TENSOR = object()  # the place of a tensor among returned values
@@ -119,6 +122,40 @@ class Compiled:
     def _name(self) -> str:
         inner = getattr(self.function, "func", self.function)
         return getattr(inner, "__name__", type(inner).__name__)
+
+    def each(self, *args: Any) -> Any:
+        """Call the function once per row of its arguments, in order, without Python in between.
+
+        Training steps that take rows of indices into data in memory become one native call:
+
+            losses = step.each(order.reshape(-1, batch_size))
+
+        Args:
+            args: tensors and arrays with a first axis of one length, at least 1.
+
+        Returns:
+            what the function returns, each tensor with the results of all calls along a new
+            first axis.
+
+        Raises:
+            ShapeError: the arguments have no common first axis.
+
+        >>> total = Buffer(0.0)
+        >>> @compile
+        ... def add(x):
+        ...     total.copy_(total + x)
+        ...     return total
+        >>> add.each(np.float32([1, 2, 3]))
+        tensor([1., 3., 6.])
+        """
+        rows = _rows(args)
+        if active_trace() is None:
+            program, _ = self._lookup(tuple(a[0, ...] for a in rows), {})
+            if program.repeats:
+                return program.each(rows)
+        results = [flatten(self(*[a[k, ...] for a in rows])) for k in range(len(rows[0]))]
+        leaves = zip(*[leaves for leaves, _ in results], strict=True)
+        return unflatten(results[0][1], iter([_stacked(x) for x in leaves]))
 
     def program(self, *args: Any, **kwargs: Any) -> Program:
         """Return the program that a call with these arguments runs, without running it."""
@@ -279,16 +316,35 @@ class Program:
         CHANGES.values += 1
         return True
 
+    @property
+    def repeats(self) -> bool:
+        """Whether the program fits again after it has run: no gradient it found is another."""
+        changed = {id(t): g for t, g in self._exit}
+        return not self._kept and all(changed.get(id(t), g) is g for t, g in self._entry)
+
     def __call__(self, inputs: Sequence[np.ndarray]) -> Any:
         """Run the program on one array per argument."""
         arrays = [np.asarray(a, d, order="C") for a, d in zip(inputs, self._dtypes, strict=True)]
         for check in self._checks:
             check(arrays)
+        return self._results(self._run(self.executable, arrays, 1))
+
+    def each(self, inputs: Sequence[np.ndarray]) -> Any:
+        """Run the program once per row of the arguments."""
+        arrays = [np.asarray(a, d, order="C") for a, d in zip(inputs, self._dtypes, strict=True)]
+        for check in self._checks:
+            check([a.reshape(-1, *a.shape[2:]) for a in arrays])
+        return self._results(self._run(self.executable.each, arrays, len(arrays[0])))
+
+    def _run(self, run: Run, arrays: list[np.ndarray], count: int) -> list[np.ndarray]:
         with self._lock:
             if CHANGES.values != self._seen_values:
                 self._bring_up_to_date()
-            values = self.executable(arrays)
-            self._clock.count += 1
+            values = run(arrays)
+            self._clock.count += count
+        return values
+
+    def _results(self, values: list[np.ndarray]) -> Any:
         results = [Tensor.of(_result(v)) for v in values]
         for tensor in reversed(self._kept):
             tensor._grad = results.pop()
@@ -313,6 +369,24 @@ class Program:
 
     def __str__(self) -> str:
         return str(self.graph)
+
+
+def _rows(args: Sequence[Any]) -> list[np.ndarray]:
+    """The arguments of `Compiled.each` as arrays with a common first axis."""
+    rows = [a.numpy() if isinstance(a, Tensor) else np.asarray(a) for a in args]
+    if not rows or any(a.ndim == 0 or len(a) != len(rows[0]) for a in rows) or not len(rows[0]):
+        raise ShapeError(
+            "each: the arguments have a first axis of one length, at least 1; got shapes "
+            f"{[a.shape for a in rows]}. Stack what the calls take along a new first axis."
+        )
+    return rows
+
+
+def _stacked(results: tuple[Any, ...]) -> Any:
+    """The results of several calls in one tensor; what is not a tensor is the last one's."""
+    if not isinstance(results[0], Tensor):
+        return results[-1]
+    return Tensor(np.stack([t.numpy() for t in results]))
 
 
 def _could_have(tensor: Tensor, storage: Storage) -> bool:

@@ -34,6 +34,18 @@ class Executable(Protocol):
         """
         ...
 
+    def each(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Run once per row of the inputs, in order.
+
+        Args:
+            inputs: one contiguous array per graph input, with an axis of equal length, at
+                least 1, in front.
+
+        Returns:
+            one fresh array per graph output, with the results of all runs along a first axis.
+        """
+        ...
+
 
 class Backend(Protocol):
     """A way to run graphs."""

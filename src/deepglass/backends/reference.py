@@ -42,6 +42,10 @@ class ReferenceExecutable:
             np.copyto(slots[node.id], value)
         return outputs
 
+    def each(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        runs = [self([a[k, ...] for a in inputs]) for k in range(len(inputs[0]))]
+        return [np.stack(results) for results in zip(*runs, strict=True)]
+
 
 def compile(graph: Graph, state: Sequence[np.ndarray]) -> ReferenceExecutable:
     """Return an executable that computes ``graph`` node by node."""

@@ -54,7 +54,8 @@ class Op:
         notation: how the op reads on paper, with {0}, {1} for inputs and {name} for params.
         doc: formula, shapes, gradient conventions, numerics, source.
         validate: ``validate(*arrays, **params)`` raises where values, not types, are wrong;
-            called eagerly, where values can be seen.
+            called eagerly, where values can be seen. It looks at values, not at how many there
+            are along the first axis: several calls may be checked at once.
     """
 
     name: str

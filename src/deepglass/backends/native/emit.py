@@ -1,7 +1,8 @@
 """A loop-IR program as the text of one LLVM module.
 
     run(table, thread, threads, gate)   all threads enter together; a barrier between levels
-    alone(table)                        the same for one thread
+    each(rows, thread, threads, gate)   run for one table after another; see `_EACH`
+    alone(table), each_alone(rows)      the same for one thread
     phase_p_q(table, thread, threads, gate)   the chunks of this thread, in order
     nest_n(lo, chunk, table, bases)     see `nest.py`; one function for all nests that do the same
 
@@ -26,6 +27,35 @@ _RUN = f"define void @run({_WHO}) #0 {{"
 _ALONE = """\
 define void @alone(ptr %table) #0 {
   call void @run(ptr %table, i64 0, i64 1, ptr null)
+  ret void
+}
+
+define void @each_alone(ptr %rows) #0 {
+  call void @each(ptr %rows, i64 0, i64 1, ptr null)
+  ret void
+}
+"""
+# Rows: their count, the bytes from one table to the next, the tables.
+_EACH = """\
+define void @each(ptr %rows, i64 %thread, i64 %threads, ptr %gate) #0 {
+entry:
+  %count = load i64, ptr %rows, align 8
+  %stride.at = getelementptr i64, ptr %rows, i64 1
+  %stride = load i64, ptr %stride.at, align 8
+  %first = getelementptr i64, ptr %rows, i64 2
+  br label %row
+row:
+  %table = phi ptr [ %first, %entry ], [ %next, %again ]
+  %number = phi i64 [ 1, %entry ], [ %following, %again ]
+  call void @run(ptr %table, i64 %thread, i64 %threads, ptr %gate)
+  %more = icmp ult i64 %number, %count
+  br i1 %more, label %again, label %done
+again:
+  call void @barrier(ptr %gate, i64 %threads)
+  %next = getelementptr i8, ptr %table, i64 %stride
+  %following = add i64 %number, 1
+  br label %row
+done:
   ret void
 }
 """
@@ -71,7 +101,7 @@ class _ModuleEmitter:
                 name = f"phase_{number}_{index}"
                 self._phase(phase, name, index)
                 body.append(f"  call void @{name}({_WHO})")
-        self.parts += [_RUN, *body, "  ret void", "}", "", _ALONE, _attributes(self.cpu)]
+        self.parts += [_RUN, *body, "  ret void", "}", "", _EACH, _ALONE, _attributes(self.cpu)]
         return Module("\n".join(self.parts), self.cycles, barriers)
 
     def _phase(self, phase: ir.Phase, name: str, index: int) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import llvmlite.binding as llvm
+import numpy as np
 
 from . import ir, threads
 from .cpu import Cpu, host, target_machine
@@ -32,9 +35,14 @@ class Executable:
         self.llvm = module.text
         self._shared = module.cycles > _WORTH_SHARING + _BARRIER * module.barriers
         self._engine = _compile(module.text, self._cpu)
-        self._entry = self._engine.get_function_address("run")
-        alone = self._engine.get_function_address("alone")
-        self._alone = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(alone)
+        self._run, self._alone = self._entries("run", "alone")
+        self._each, self._each_alone = self._entries("each", "each_alone")
+
+    def _entries(self, several: str, alone: str) -> tuple[int, Callable[[Any], None]]:
+        """The address of a function for all threads, and the function for one thread."""
+        address = self._engine.get_function_address(alone)
+        one = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)
+        return self._engine.get_function_address(several), one
 
     def run(self, table: ctypes.Array[ctypes.c_void_p]) -> None:
         """Run the program on memory.
@@ -43,8 +51,20 @@ class Executable:
             table: a pointer per slot of the program's buffers (one at least, even if unused).
         """
         several = self._shared and threads.threads() > 1
-        if not (several and threads.run(self._entry, ctypes.addressof(table))):
+        if not (several and threads.run(self._run, ctypes.addressof(table))):
             self._alone(table)
+
+    def each(self, tables: np.ndarray) -> None:
+        """Run the program on one table after another, without a return to Python.
+
+        Args:
+            tables: pointers as int64, (rows, slots); at least one row.
+        """
+        rows = np.concatenate([[len(tables), tables[0].nbytes], tables.ravel()])
+        address = rows.ctypes.data
+        several = self._shared and threads.threads() > 1
+        if not (several and threads.run(self._each, address)):
+            self._each_alone(address)
 
     def assembly(self) -> str:
         """Return the machine code as assembly text (which compiles it once more)."""

@@ -58,3 +58,18 @@ class NativeExecutable:
             outputs.append(array)
         self.code.run(table)
         return outputs
+
+    def each(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Run once per row of the inputs; see `backends.Executable`."""
+        count = len(inputs[0])
+        tables = np.tile(np.frombuffer(memoryview(self._table), np.int64), (count, 1))
+        rows = np.arange(count)
+        for slot, k in self._inputs:
+            tables[:, slot] = inputs[k].ctypes.data + rows * (inputs[k].nbytes // count)
+        outputs = []
+        for slot, shape, dtype in self._outputs:
+            array = np.empty((count, *shape), dtype)
+            tables[:, slot] = array.ctypes.data + rows * (array.nbytes // count)
+            outputs.append(array)
+        self.code.each(tables)
+        return outputs
