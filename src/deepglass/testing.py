@@ -20,7 +20,7 @@ import numpy as np
 
 from .autodiff import numerical_gradient, value_and_grad
 from .compile import compile
-from .errors import ShapeError
+from .errors import DataError
 from .graph.kinds import Composite
 from .graph.op import REGISTRY, Op, Sample
 from .graph.tensor import Tensor, apply
@@ -597,17 +597,15 @@ def _check_state_dict(name: str, module: Module, arrays: Arrays) -> None:
 def _check_refusals(name: str, module: Module, saved: dict[str, np.ndarray]) -> None:
     """Unknown names, missing names and other shapes are refused, and change nothing."""
     other = {k: v + np.ones((), v.dtype) for k, v in saved.items()}
-    attempts: list[tuple[type[Exception], dict[str, np.ndarray]]] = [
-        (KeyError, {**other, "no such name": np.zeros(1)})
-    ]
+    attempts = [{**other, "no such name": np.zeros(1)}]
     for key in list(saved)[-1:]:
-        attempts.append((KeyError, {k: v for k, v in other.items() if k != key}))
-        attempts.append((ShapeError, {**other, key: np.zeros((*saved[key].shape, 2))}))
-    for error, attempt in attempts:
+        attempts.append({k: v for k, v in other.items() if k != key})
+        attempts.append({**other, key: np.zeros((*saved[key].shape, 2))})
+    for attempt in attempts:
         try:
             module.load_state_dict(attempt)
-        except error:
+        except DataError:
             for key, value in module.state_dict().items():
                 assert_close(f"{name}, {key} after a refused state dict", value, saved[key])
         else:
-            raise AssertionError(f"{name}: load_state_dict raises {error.__name__}; got nothing.")
+            raise AssertionError(f"{name}: load_state_dict raises DataError; got nothing.")

@@ -381,21 +381,29 @@ class Buffer(Tensor):
         data: the initial values.
         role: what it is for, as shown by ``print(program)``.
         parameter: the parameter it belongs to, if any.
+        persistent: whether it stands in the state dict of its module.
     """
 
-    __slots__ = ("parameter", "role")
+    __slots__ = ("parameter", "persistent", "role")
 
     def __init__(
-        self, data: Any, dtype: Any = None, role: str = "", parameter: Tensor | None = None
+        self,
+        data: Any,
+        dtype: Any = None,
+        role: str = "",
+        parameter: Tensor | None = None,
+        persistent: bool = True,
     ) -> None:
         super().__init__(data, dtype)
         self.role = role
         self.parameter = parameter
+        self.persistent = persistent
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Buffer:
         twin = super().__deepcopy__(memo)
         assert isinstance(twin, Buffer)
         twin.role, twin.parameter = self.role, copy.deepcopy(self.parameter, memo)
+        twin.persistent = self.persistent
         return twin
 
 

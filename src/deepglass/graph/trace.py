@@ -93,6 +93,7 @@ class Trace:
         self.updates: list[tuple[Any, Node]] = []  # tensor, new value
         self.gradients: list[tuple[Any, Any]] = []  # tensor, its .grad at the end
         self.entry_gradients: list[tuple[Any, Any]] = []  # tensor, the .grad found at entry
+        self.calls: list[tuple[Any, Any]] = []  # layer, what it returned
 
     def __enter__(self) -> Trace:
         if active_trace() is not None:

@@ -1,9 +1,9 @@
 """Layers and losses: modules that own parameters, and the functions they apply."""
 
-from ..graph.tensor import Parameter
+from ..graph.tensor import Buffer, Parameter
 from . import functional, init
 from .activation import ReLU, Sigmoid, Tanh
-from .container import Sequential
+from .container import ModuleDict, ModuleList, ParameterList, Sequential
 from .conv import Conv2d, MaxPool2d
 from .linear import Flatten, Linear
 from .loss import CrossEntropyLoss, MSELoss
@@ -13,6 +13,7 @@ from .regularization import Dropout
 
 __all__ = [
     "BatchNorm2d",
+    "Buffer",
     "Conv2d",
     "CrossEntropyLoss",
     "Dropout",
@@ -22,7 +23,10 @@ __all__ = [
     "MSELoss",
     "MaxPool2d",
     "Module",
+    "ModuleDict",
+    "ModuleList",
     "Parameter",
+    "ParameterList",
     "ReLU",
     "Sequential",
     "Sigmoid",

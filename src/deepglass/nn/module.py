@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from ..discovery import token
-from ..errors import ShapeError
-from ..graph.tensor import Buffer, Parameter, Tensor
+from ..errors import DomainError, DTypeError
+from ..graph.tensor import Buffer, Parameter, Tensor, read
 from ..graph.trace import CHANGES, Traceable, active_trace, set_grad_enabled
+from ..graph.types import dtype_of
+from .state import IncompatibleKeys, load
+
+if TYPE_CHECKING:
+    from .summary import Summary
 
 _OWNED = (Parameter, Buffer)  # they tell their changes themselves
 
@@ -38,15 +43,29 @@ class Module(Traceable):
         self.training = True
 
     def __setattr__(self, name: str, value: Any) -> None:
+        held = vars(self).get(name)
+        if isinstance(held, _OWNED) and isinstance(value, Tensor) and not isinstance(value, _OWNED):
+            self._replace(name, held, value)
+            return
         CHANGES.structure += 1
         if isinstance(value, (list, tuple)) and any(isinstance(v, Module) for v in value):
             warnings.warn(
                 f"{type(self).__name__}.{name}: layers in a plain list are not found, so they are "
-                "neither trained nor saved. Use nn.Sequential.",
+                "neither trained nor saved. Use nn.ModuleList.",
                 UserWarning,
                 stacklevel=2,
             )
         object.__setattr__(self, name, value)
+
+    def _replace(self, name: str, held: Tensor, value: Tensor) -> None:
+        """``self.count = self.count + 1`` gives a buffer another value; it stays the buffer."""
+        if isinstance(held, Parameter):
+            raise TypeError(
+                f"{type(self).__name__}.{name}: a parameter is replaced by a parameter; got a "
+                f"tensor {value.type}. Write `with dg.no_grad(): module.{name}.copy_(...)` to "
+                "change its values, or nn.Parameter(...) for another one."
+            )
+        held.rebind(read(value))
 
     def __delattr__(self, name: str) -> None:
         CHANGES.structure += 1
@@ -63,9 +82,40 @@ class Module(Traceable):
         if trace is None:
             return self.forward(*args, **kwargs)
         with trace.scope(self):
-            return self.forward(*args, **kwargs)
+            result = self.forward(*args, **kwargs)
+        trace.calls.append((self, result))
+        return result
 
     # What it consists of ------------------------------------------------------------
+
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
+        """Make ``param`` an attribute; the same as assigning it."""
+        self._register("register_parameter", name, param, Parameter)
+
+    def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
+        """Make an attribute of ``tensor`` that belongs to the state but is not trained.
+
+        Args:
+            name: of the attribute.
+            tensor: its values, which are copied; or None.
+            persistent: whether it stands in the state dict.
+        """
+        buffer = None if tensor is None else Buffer(tensor, persistent=persistent)
+        self._register("register_buffer", name, buffer, Buffer)
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Make ``module`` an attribute; the same as assigning it."""
+        self._register("add_module", name, module, Module)
+
+    def _register(self, what: str, name: str, value: Any, kind: type) -> None:
+        if not name or "." in name or hasattr(type(self), name):
+            raise DomainError(
+                f"{what}: a name has no dots and is not that of a method; got {name!r}. Choose "
+                "another one."
+            )
+        if value is not None and not isinstance(value, kind):
+            raise TypeError(f"{what}: a {kind.__name__} or None; got {type(value).__name__}.")
+        setattr(self, name, value)
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """Yield (name, layer) for the layers assigned to this module itself."""
@@ -87,7 +137,7 @@ class Module(Traceable):
             seen.add(id(module))
             yield path, module
             for name, child in module.named_children():
-                yield from walk(child, f"{path}.{name}" if path else name)
+                yield from walk(child, _join(path, name))
 
         return walk(self, prefix)
 
@@ -95,29 +145,60 @@ class Module(Traceable):
         """Yield this module and all below it."""
         return (module for _, module in self.named_modules())
 
-    def _named(self, kind: type[Tensor]) -> Iterator[tuple[str, Any]]:
+    def _named(self, kind: type[Tensor], prefix: str, recurse: bool) -> Iterator[tuple[str, Any]]:
         seen: set[int] = set()
-        for path, module in self.named_modules():
+        for path, module in self.named_modules(prefix) if recurse else [(prefix, self)]:
             for name, value in vars(module).items():
                 if isinstance(value, kind) and id(value) not in seen:
                     seen.add(id(value))
-                    yield f"{path}.{name}" if path else name, value
+                    yield _join(path, name), value
 
-    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """Yield (name, parameter), each parameter once."""
-        return self._named(Parameter)
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """Yield (name, parameter), each parameter once.
 
-    def parameters(self) -> Iterator[Parameter]:
-        """Yield the parameters, each once."""
-        return (parameter for _, parameter in self.named_parameters())
+        Args:
+            prefix: put in front of every name, with a dot.
+            recurse: those of the layers below as well.
+        """
+        return self._named(Parameter, prefix, recurse)
 
-    def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
-        """Yield (name, buffer): state that is not trained."""
-        return self._named(Buffer)
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """Yield the parameters, each once; with ``recurse`` those of the layers below as well."""
+        return (parameter for _, parameter in self.named_parameters(recurse=recurse))
 
-    def buffers(self) -> Iterator[Buffer]:
-        """Yield the buffers, each once."""
-        return (buffer for _, buffer in self.named_buffers())
+    def named_buffers(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Buffer]]:
+        """Yield (name, buffer): state that is not trained; arguments as `named_parameters`."""
+        return self._named(Buffer, prefix, recurse)
+
+    def buffers(self, recurse: bool = True) -> Iterator[Buffer]:
+        """Yield the buffers, each once; with ``recurse`` those of the layers below as well."""
+        return (buffer for _, buffer in self.named_buffers(recurse=recurse))
+
+    def get_submodule(self, target: str) -> Module:
+        """Return the layer at the path ``target``, such as "features.0"; itself for "".
+
+        Raises:
+            AttributeError: there is none.
+        """
+        module: Any = self
+        for name in target.split(".") if target else []:
+            module = _part("get_submodule", target, module, name, Module)
+        found: Module = module
+        return found
+
+    def get_parameter(self, target: str) -> Parameter:
+        """Return the parameter of the full name ``target``, such as "features.0.weight"."""
+        path, _, name = target.rpartition(".")
+        found: Parameter = _part("get_parameter", target, self.get_submodule(path), name, Parameter)
+        return found
+
+    def get_buffer(self, target: str) -> Buffer:
+        """Return the buffer of the full name ``target``, such as "bn1.running_mean"."""
+        path, _, name = target.rpartition(".")
+        found: Buffer = _part("get_buffer", target, self.get_submodule(path), name, Buffer)
+        return found
 
     # What a trace sees --------------------------------------------------------------
 
@@ -169,68 +250,88 @@ class Module(Traceable):
         function(self)
         return self
 
-    def double(self) -> Self:
-        """Convert all floating-point parameters and buffers to float64."""
-        return self._convert("float64")
+    def to(self, dtype: Any) -> Self:
+        """Convert all floating-point parameters and buffers to the float type ``dtype``.
 
-    def float(self) -> Self:
-        """Convert all floating-point parameters and buffers to float32."""
-        return self._convert("float32")
+        Gradients are forgotten. Integers, such as counters, stay what they are.
 
-    def _convert(self, dtype: str) -> Self:
+        Raises:
+            DTypeError: ``dtype`` is no type of floats.
+        """
+        wanted = dtype_of(dtype)
+        if not wanted.is_float:
+            raise DTypeError(
+                f"{type(self).__name__}.to: parameters are floats; got {wanted}. Use dg.float32 "
+                "or another type of floats."
+            )
         with set_grad_enabled(False):
             for _, tensor in self.named_state():
                 if tensor.dtype.is_float:
                     tensor.grad = None
-                    tensor.rebind(tensor.to(dtype).node)
+                    tensor.rebind(tensor.to(wanted).node)
         return self
+
+    def double(self) -> Self:
+        """Convert all floating-point parameters and buffers to float64."""
+        return self.to("float64")
+
+    def float(self) -> Self:
+        """Convert all floating-point parameters and buffers to float32."""
+        return self.to("float32")
 
     # Saving -------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Return all parameters and buffers by name, as NumPy arrays.
+        """Return all parameters and persistent buffers by name, as copies in NumPy arrays.
 
+        The names are PyTorch's; ``{k: torch.tensor(v) for k, v in state.items()}`` loads there.
         One that is shared stands under each of its names, as in PyTorch.
         """
         return {name: np.array(tensor.numpy()) for name, tensor in self._every_name()}
 
     def _every_name(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
         for name, value in vars(self).items():
-            if isinstance(value, (Parameter, Buffer)):
+            if isinstance(value, Parameter) or (isinstance(value, Buffer) and value.persistent):
                 yield prefix + name, value
         for name, child in self.named_children():
             yield from child._every_name(f"{prefix}{name}.")
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> None:
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True
+    ) -> IncompatibleKeys:
         """Take over parameters and buffers by name.
 
         Args:
-            state_dict: arrays or tensors; converted to the types here.
+            state_dict: NumPy arrays, tensors or PyTorch's tensors; converted to the types here.
             strict: the names must be exactly those of this module.
 
+        Returns:
+            (missing_keys, unexpected_keys): empty, or with ``strict`` False what did not match.
+
         Raises:
-            KeyError: with ``strict``, names are missing or unknown. Nothing was changed.
-            ShapeError: an array has another shape. Nothing was changed.
+            DataError: names (with ``strict``) or shapes differ. All are listed, and nothing
+                was changed.
         """
-        own = dict(self._every_name())
-        missing, unknown = sorted(own.keys() - state_dict.keys()), sorted(state_dict.keys() - own)
-        if strict and (missing or unknown):
-            raise KeyError(
-                f"load_state_dict: names agree; missing {missing}, unknown {unknown}. Pass "
-                "strict=False to load what fits."
-            )
-        values = {name: np.asarray(state_dict[name]) for name in own if name in state_dict}
-        for name, value in values.items():
-            if value.shape != own[name].shape:
-                raise ShapeError(
-                    f"load_state_dict: shapes agree; {name} is {own[name].shape} here and "
-                    f"{value.shape} in the file."
-                )
-        with set_grad_enabled(False):
-            for name, value in values.items():
-                own[name].copy_(value)
+        return load(dict(self._every_name()), state_dict, strict)
 
     # On screen ----------------------------------------------------------------------
+
+    def summary(self, *inputs: Any, dtype: Any = None) -> Summary:
+        """Return a table of the layers: output shapes, parameters and multiply-adds.
+
+        The module is traced in evaluation mode, so nothing is computed and nothing changes.
+
+        Args:
+            inputs: for each argument of forward a shape, batch included, or an example: a
+                tensor, an array, or lists and dicts of them.
+            dtype: element type where a shape is given; that of the parameters unless given.
+
+        Returns:
+            a `Summary`, which prints as a table and has all numbers as attributes.
+        """
+        from .summary import summarize
+
+        return summarize(self, inputs, dtype)
 
     def extra_repr(self) -> str:
         """Return what a layer shows of its settings."""
@@ -243,3 +344,19 @@ class Module(Traceable):
             return f"{name}({self.extra_repr()})"
         lines = [f"({key}): {child!r}".replace("\n", "\n  ") for key, child in children]
         return "\n".join([f"{name}(", *[f"  {line}" for line in lines], ")"])
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _part(what: str, target: str, module: Module, name: str, kind: type) -> Any:
+    """The attribute ``name`` of a module, which is of ``kind``."""
+    value = vars(module).get(name)
+    if not isinstance(value, kind):
+        there = ", ".join(k for k, v in vars(module).items() if isinstance(v, kind)) or "none"
+        raise AttributeError(
+            f"{what}: names, joined by dots, of what is there; got {target!r}, but "
+            f"{type(module).__name__} has no {kind.__name__} {name!r}. It has {there}."
+        )
+    return value

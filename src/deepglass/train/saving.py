@@ -65,7 +65,7 @@ def load(path: str | Path) -> tuple[Module, dict[str, Any]]:
     model = build(config, sum(t.size for t in tensors.values()))
     try:
         model.load_state_dict(tensors)
-    except (KeyError, ValueError) as error:
+    except DataError as error:
         raise DataError(f"{path}: weights that fit the model; {error}") from error
     return model.eval(), about
 

@@ -1,0 +1,165 @@
+"""What a network consists of, as a table: output shapes, parameters and multiply-adds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..discovery import names_of
+from ..graph.graph import Graph, Node
+from ..graph.kinds import Contraction
+from ..graph.tensor import Tensor
+from ..graph.trace import Trace, set_grad_enabled
+from ..graph.tree import flatten, map_leaves
+from ..graph.types import Shape, TensorType, dtype_of, float32
+from ..passes.expand import expand
+from .module import Module
+
+
+@dataclass(frozen=True)
+class LayerSummary:
+    """One line of a `Summary`.
+
+    Attributes:
+        name: the path of the layer, such as "features.0"; "" for the network itself.
+        type: the name of its class.
+        output_shapes: of the tensors it returned when it was last called.
+        parameters: numbers it owns; those shared with a layer above count there.
+        trainable: how many of them are trained.
+        multiply_adds: products that are summed, in all its calls, its parts not included.
+    """
+
+    name: str
+    type: str
+    output_shapes: tuple[Shape, ...]
+    parameters: int
+    trainable: int
+    multiply_adds: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The layers of a network, and totals; ``print`` shows a table.
+
+    Attributes:
+        layers: those without parts, and those that compute something beside their parts.
+    """
+
+    layers: tuple[LayerSummary, ...]
+
+    @property
+    def parameters(self) -> int:
+        return sum(layer.parameters for layer in self.layers)
+
+    @property
+    def trainable(self) -> int:
+        return sum(layer.trainable for layer in self.layers)
+
+    @property
+    def frozen(self) -> int:
+        return self.parameters - self.trainable
+
+    @property
+    def multiply_adds(self) -> int:
+        return sum(layer.multiply_adds for layer in self.layers)
+
+    def __str__(self) -> str:
+        head = ("layer", "type", "output shape", "parameters", "multiply-adds")
+        rows = [
+            (
+                layer.name or "(itself)",
+                layer.type,
+                ", ".join(map(str, layer.output_shapes)) or "-",
+                f"{layer.parameters:,}",
+                f"{layer.multiply_adds:,}",
+            )
+            for layer in self.layers
+        ]
+        total = ("total", "", "", f"{self.parameters:,}", f"{self.multiply_adds:,}")
+        widths = [max(map(len, column)) for column in zip(head, *rows, total, strict=True)]
+        lines = [
+            "   ".join([*map(str.ljust, row[:3], widths), *map(str.rjust, row[3:], widths[3:])])
+            for row in (head, *rows, total)
+        ]
+        rule = "-" * len(lines[0])
+        ending = f"trainable {self.trainable:,}, frozen {self.frozen:,}"
+        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], ending])
+
+
+def summarize(module: Module, inputs: Sequence[Any], dtype: Any = None) -> Summary:
+    """Return the summary of ``module``, found by tracing it; see `Module.summary`."""
+    floats = (p.dtype for p in module.parameters() if p.dtype.is_float)
+    wanted = next(floats, float32) if dtype is None else dtype_of(dtype)
+
+    def placeholder(example: Any) -> Any:
+        if not isinstance(example, (Tensor, np.ndarray)):
+            return example
+        return Tensor.of(trace.argument(TensorType(example.shape, dtype_of(example.dtype)), ""))
+
+    with _evaluating(module), set_grad_enabled(False), Trace(*names_of({"": module})) as trace:
+        arguments = [
+            Tensor.of(trace.argument(TensorType(tuple(x), wanted), ""))
+            if _is_shape(x)
+            else map_leaves(placeholder, x)
+            for x in inputs
+        ]
+        module(*arguments)
+    returned = {id(layer): _tensors(value) for layer, value in trace.calls}
+    products = _multiply_adds([t._node for _, value in trace.calls for t in _tensors(value)])
+    return Summary(tuple(_layers(module, returned, products)))
+
+
+def _is_shape(x: Any) -> bool:
+    return isinstance(x, (tuple, list)) and all(type(n) is int for n in x)
+
+
+@contextmanager
+def _evaluating(module: Module) -> Iterator[None]:
+    """Evaluation mode for all layers until the block ends; then each has its own again."""
+    modes = [(layer, layer.training) for layer in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for layer, mode in modes:
+            layer.training = mode
+
+
+def _tensors(value: Any) -> list[Tensor]:
+    return [x for x in flatten(value)[0] if isinstance(x, Tensor)]
+
+
+def _multiply_adds(nodes: Sequence[Node]) -> Counter[str]:
+    """Count the products that are summed to compute ``nodes``, by the path of their layer."""
+    counts: Counter[str] = Counter()
+    for node in expand(Graph((), (), tuple(nodes))).nodes():
+        kind = node.op.kernel
+        if isinstance(kind, Contraction):
+            extents = kind.over([i.type for i in node.inputs], **node.params)
+            counts[node.path] += node.type.size * prod(extents)
+    return counts
+
+
+def _layers(
+    module: Module, returned: dict[int, list[Tensor]], products: Counter[str]
+) -> Iterator[LayerSummary]:
+    seen: set[int] = set()
+    for path, layer in module.named_modules():
+        own = [p for p in layer.parameters(recurse=False) if id(p) not in seen]
+        seen.update(map(id, own))
+        if any(layer.children()) and not own and not products[path]:
+            continue
+        yield LayerSummary(
+            path,
+            type(layer).__name__,
+            tuple(t.shape for t in returned.get(id(layer), [])),
+            sum(p.numel() for p in own),
+            sum(p.numel() for p in own if p.requires_grad),
+            products[path],
+        )
