@@ -14,7 +14,14 @@ import pytest
 
 import deepglass as dg
 from deepglass import backends, nn
-from deepglass.errors import BackendError, DomainError, GradientError, ShapeError, TraceError
+from deepglass.errors import (
+    BackendError,
+    DeepglassWarning,
+    DomainError,
+    GradientError,
+    ShapeError,
+    TraceError,
+)
 from deepglass.testing import assert_close
 
 pytestmark = pytest.mark.usefixtures("backend")
@@ -487,7 +494,7 @@ def test_many_programs_are_worth_a_warning_at_the_users_line() -> None:
         warnings.simplefilter("error")
         for n in range(1, 9):
             double(dg.ones(n))
-    with pytest.warns(RuntimeWarning, match="was recorded 9 times.*as tensors") as caught:
+    with pytest.warns(DeepglassWarning, match="was recorded 9 times.*as tensors") as caught:
         double(dg.ones(9))
     assert caught[0].filename == __file__
     with warnings.catch_warnings():
@@ -499,7 +506,7 @@ def test_the_warning_can_name_what_has_no_name() -> None:
     double = dg.compile(functools.partial(lambda k, x: x * k, 2))
     for n in range(1, 9):
         double(dg.ones(n))
-    with pytest.warns(RuntimeWarning, match="recorded 9 times"):
+    with pytest.warns(DeepglassWarning, match="recorded 9 times"):
         double(dg.ones(9))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import deepglass as dg
 from deepglass import nn
-from deepglass.errors import DataError, DomainError, DTypeError, ShapeError
+from deepglass.errors import DataError, DeepglassWarning, DomainError, DTypeError, ShapeError
 from deepglass.testing import assert_close
 
 RNG = np.random.default_rng(0)
@@ -178,8 +178,11 @@ def test_a_deleted_layer_is_gone() -> None:
 
 def test_layers_in_a_plain_list_are_worth_a_warning() -> None:
     model = nn.Module()
-    with pytest.warns(UserWarning, match=r"Module.layers: layers in a plain list.*ModuleList"):
+    with pytest.warns(
+        DeepglassWarning, match=r"Module.layers: layers in a plain list.*ModuleList"
+    ) as caught:
         model.layers = [nn.Linear(2, 2)]
+    assert caught[0].filename == __file__
 
 
 def test_apply_visits_children_first() -> None:

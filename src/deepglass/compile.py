@@ -12,7 +12,6 @@ import copy
 import functools
 import threading
 import types
-import warnings
 import weakref
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
@@ -33,7 +32,7 @@ from .graph.tensor import (
     read,
     to_array,
 )  # fmt: skip
-from .graph.trace import CHANGES, Trace, Traceable, active_trace, grad_enabled
+from .graph.trace import CHANGES, Trace, Traceable, active_trace, grad_enabled, warn
 from .graph.tree import flatten, unflatten
 from .graph.types import TensorType, dtype_of
 from .passes import optimize
@@ -203,12 +202,10 @@ class Compiled:
         )
         self._recorded += 1
         if self._recorded == MANY_PROGRAMS + 1:
-            warnings.warn(
+            warn(
                 f"compile: {self._name()} was recorded {self._recorded} times, for as many "
                 "kinds of arguments. Pass what changes as tensors, not as Python numbers, and "
-                "use few different shapes.",
-                RuntimeWarning,
-                stacklevel=4,
+                "use few different shapes."
             )
         return program
 

@@ -1,4 +1,4 @@
-"""Every error deepglass raises on purpose.
+"""Every error deepglass raises on purpose, and its warning.
 
     DeepglassError
     ├── ShapeError (ValueError)       sizes that do not fit together
@@ -9,6 +9,8 @@
     ├── BackendError (RuntimeError)   a backend that cannot serve this machine or program
     └── DataError (ValueError)        a file or table that is not what it should be
 
+    DeepglassWarning (UserWarning)    what runs, and is most likely a mistake
+
 Each message reads *what: the rule; the values received; what to do next*.
 """
 
@@ -17,6 +19,7 @@ __all__ = [
     "DTypeError",
     "DataError",
     "DeepglassError",
+    "DeepglassWarning",
     "DomainError",
     "GradientError",
     "ShapeError",
@@ -54,3 +57,10 @@ class BackendError(DeepglassError, RuntimeError):
 
 class DataError(DeepglassError, ValueError):
     """A file or a table that is damaged, truncated or of another kind."""
+
+
+class DeepglassWarning(UserWarning):
+    """Code that runs and most likely is not what was meant; told at the user's line.
+
+    Silenced with ``warnings.filterwarnings("ignore", category=DeepglassWarning)``.
+    """

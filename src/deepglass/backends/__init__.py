@@ -7,7 +7,6 @@ first asked for.
 from __future__ import annotations
 
 import importlib
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -16,6 +15,7 @@ import numpy as np
 
 from ..errors import BackendError
 from ..graph.graph import Graph
+from ..graph.trace import warn
 
 MODULES = {"reference": ".reference", "native": ".native"}
 
@@ -76,11 +76,9 @@ def default() -> str:
         except (ImportError, OSError) as error:
             if not (getattr(error, "name", None) or "llvmlite").startswith("llvmlite"):
                 raise
-            warnings.warn(
+            warn(
                 f"deepglass compiles with NumPy here, which is slower: {error}. "
-                "`pip install llvmlite` brings machine code.",
-                RuntimeWarning,
-                stacklevel=2,
+                "`pip install llvmlite` brings machine code."
             )
             _chosen.append("reference")
     return _chosen[-1]

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from types import FrameType
 from typing import Any
 
-from ..errors import TraceError
+from ..errors import DeepglassWarning, TraceError
 from .graph import CONSTANT, INPUT, STATE, Node
 from .op import Op
 from .types import TensorType
@@ -211,9 +213,20 @@ def escaped(node: Node) -> TraceError:
 
 def user_line() -> str:
     """Return "file.py:12" for the innermost frame outside this package."""
-    frame = sys._getframe(1)
+    frame, _ = _user_frame()
+    return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}" if frame else ""
+
+
+def warn(message: str) -> None:
+    """Give a `DeepglassWarning` at the innermost line outside this package."""
+    warnings.warn(message, DeepglassWarning, stacklevel=_user_frame()[1])
+
+
+def _user_frame() -> tuple[FrameType | None, int]:
+    """The innermost frame outside this package, and how far it is from the caller."""
+    frame: FrameType | None = sys._getframe(1)
+    level = 1
     while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        frame = frame.f_back  # type: ignore[assignment]
-    if frame is None:
-        return ""
-    return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
+        frame = frame.f_back
+        level += 1
+    return frame, level

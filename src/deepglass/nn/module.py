@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,7 +10,7 @@ import numpy as np
 from ..discovery import token
 from ..errors import DomainError, DTypeError
 from ..graph.tensor import Buffer, Parameter, Tensor, read
-from ..graph.trace import CHANGES, Traceable, active_trace, set_grad_enabled
+from ..graph.trace import CHANGES, Traceable, active_trace, set_grad_enabled, warn
 from ..graph.types import dtype_of
 from .state import IncompatibleKeys, load
 
@@ -49,11 +48,9 @@ class Module(Traceable):
             return
         CHANGES.structure += 1
         if isinstance(value, (list, tuple)) and any(isinstance(v, Module) for v in value):
-            warnings.warn(
+            warn(
                 f"{type(self).__name__}.{name}: layers in a plain list are not found, so they are "
-                "neither trained nor saved. Use nn.ModuleList.",
-                UserWarning,
-                stacklevel=2,
+                "neither trained nor saved. Use nn.ModuleList."
             )
         object.__setattr__(self, name, value)
 
