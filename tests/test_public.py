@@ -27,13 +27,15 @@ from deepglass.ops.methods import METHODS
 # The whole face, so that a name cannot come or go unnoticed.
 PUBLIC = {
     "Buffer", "DType", "Generator", "Parameter", "Tensor", "add", "amax", "arange", "argmax",
-    "backend", "bool_", "broadcast_to", "cat", "compile", "conv2d", "div", "eq", "exp", "flatten",
-    "float32", "float64", "from_numpy", "full", "gather", "ge", "grad", "gt", "int32", "int64",
-    "iota", "le", "log", "log_softmax", "lt", "manual_seed", "matmul", "max", "max_pool2d",
-    "maximum", "mean", "mul", "ne", "neg", "nn", "no_grad", "ones", "optim", "pad", "permute",
-    "rand", "relu", "reshape", "rsqrt", "scatter_add", "sigmoid", "softmax", "sqrt", "sub", "sum",
-    "tanh", "tensor", "transpose", "uint32", "uint64", "uint8", "value_and_grad", "where",
-    "zeros", "zeros_like",
+    "backend", "bmm", "bool_", "broadcast_to", "cat", "chunk", "compile", "conv2d", "div",
+    "dot", "eq", "exp", "flatten", "flip", "float32", "float64", "from_numpy", "full", "gather",
+    "ge", "grad", "gt", "int32", "int64", "iota", "le", "log", "log_softmax", "lt",
+    "manual_seed", "matmul", "max", "max_pool2d", "maximum", "mean", "meshgrid", "mm",
+    "movedim", "mul", "mv", "narrow", "ne", "neg", "nn", "no_grad", "ones", "optim", "outer",
+    "pad", "permute", "rand", "relu", "repeat_interleave", "reshape", "roll", "rsqrt",
+    "scatter_add", "sigmoid", "softmax", "split", "sqrt", "squeeze", "stack", "sub", "sum",
+    "swapaxes", "tanh", "tensor", "tile", "transpose", "uint8", "uint32", "uint64", "unbind",
+    "unflatten", "unsqueeze", "value_and_grad", "where", "zeros", "zeros_like",
 }  # fmt: skip
 
 ALLOWED = {"numpy", "deepglass"}  # what `import deepglass` may load beyond the standard library

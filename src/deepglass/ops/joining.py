@@ -14,7 +14,7 @@ from ..graph.kinds import Pull
 from ..graph.op import Misuse, Op
 from ..graph.tensor import Tensor, apply, as_tensor
 from ..graph.types import TensorType
-from .movement import axis_of
+from .movement import axis_of, unsqueeze
 from .samples import cases
 from .slicing import SLICE
 
@@ -90,3 +90,24 @@ def cat(tensors: Sequence[Any], dim: int = 0) -> Tensor:
         groups = [parts[k : k + MAX_PIECES] for k in range(0, len(parts), MAX_PIECES)]
         parts = [apply(CONCAT, *group, dim=axis) for group in groups]
     return parts[0]
+
+
+def stack(tensors: Sequence[Any], dim: int = 0) -> Tensor:
+    """Return the tensors side by side along a new axis ``dim``.
+
+    Args:
+        tensors: at least one, all of one shape.
+        dim: where the new axis stands in the result.
+
+    >>> stack([Tensor([1, 2]), Tensor([3, 4])], 1)
+    tensor([[1, 3],
+            [2, 4]])
+    """
+    parts = [as_tensor(x) for x in tensors]
+    for x in parts[1:]:
+        if x.shape != parts[0].shape:
+            raise ShapeError(
+                f"stack: all shapes are the same; got {parts[0].shape} and {x.shape}. Use cat to "
+                "join along an axis there is."
+            )
+    return cat([unsqueeze(x, dim) for x in parts], dim)

@@ -10,17 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import DomainError
+from ..errors import DomainError, ShapeError
 from ..graph.graph import ALIAS
 from ..graph.tensor import Tensor, apply, as_tensor, read
 from . import elementwise as e
 from . import movement as m
 from . import reduction as r
 from .activation import relu
-from .contraction import matmul
+from .contraction import bmm, dot, matmul, mm, mv, outer
 from .indexing import gather, scatter_add
 from .keys import getitem, owned, setitem
+from .repeating import repeat, repeat_interleave, tile
+from .slicing import chunk, narrow, split, unbind
 from .softmax import log_softmax, softmax
+from .turning import flip, roll
 
 
 def _reflected(function: Callable[..., Tensor]) -> Callable[[Tensor, Any], Tensor]:
@@ -61,6 +64,30 @@ def _transposed(x: Tensor) -> Tensor:
     return m.permute(x, *reversed(range(x.ndim)))
 
 
+def _matrices_transposed(x: Tensor) -> Tensor:
+    if x.ndim < 2:
+        raise ShapeError(f"mT: the last two axes are exchanged; got {x.type}.")
+    return m.transpose(x, -2, -1)
+
+
+def _expand_as(x: Tensor, other: Tensor) -> Tensor:
+    return m.expand(x, other.shape)
+
+
+def _view_as(x: Tensor, other: Tensor) -> Tensor:
+    return m.reshape(x, other.shape)
+
+
+def _clone(x: Tensor) -> Tensor:
+    """Return a tensor of the same value and history."""
+    return apply(ALIAS, x)
+
+
+def _itself(x: Tensor) -> Tensor:
+    """Return the tensor itself: its memory has one layout and one place."""
+    return x
+
+
 def _power(x: Tensor, n: Any) -> Tensor:
     """Small whole powers by multiplication, and the square root."""
     if isinstance(n, (int, float)) and n == int(n) and abs(n) <= 4:
@@ -90,6 +117,13 @@ METHODS: dict[str, Any] = {
     "amax": r.amax, "argmax": r.argmax, "matmul": matmul, "reshape": m.reshape, "view": m.reshape,
     "flatten": m.flatten, "permute": m.permute, "transpose": m.transpose,
     "broadcast_to": m.broadcast_to, "gather": gather, "scatter_add": scatter_add,
+    "squeeze": m.squeeze, "unsqueeze": m.unsqueeze, "unflatten": m.unflatten,
+    "movedim": m.movedim, "swapaxes": m.swapaxes, "expand": m.expand, "expand_as": _expand_as,
+    "view_as": _view_as, "reshape_as": _view_as, "narrow": narrow, "split": split,
+    "chunk": chunk, "unbind": unbind, "flip": flip, "roll": roll, "tile": tile,
+    "repeat": repeat, "repeat_interleave": repeat_interleave,
+    "mm": mm, "bmm": bmm, "mv": mv, "dot": dot, "outer": outer,
+    "clone": _clone, "contiguous": _itself, "cpu": _itself, "mT": property(_matrices_transposed),
     "double": lambda x: e.to(x, "float64"), "float": lambda x: e.to(x, "float32"),
     "zero_": _fill(0), "copy_": _copy, "T": property(_transposed),
 }  # fmt: skip

@@ -112,6 +112,52 @@ def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     return reshape(x, *x.shape[:first], merged, *x.shape[last + 1 :])
 
 
+def unflatten(x: Any, dim: int, sizes: Sequence[int]) -> Tensor:
+    """Return ``x`` with axis ``dim`` split into axes of the lengths ``sizes``; one may be -1.
+
+    >>> unflatten(Tensor([1, 2, 3, 4, 5, 6]), 0, (2, -1)).shape
+    (2, 3)
+    """
+    x = as_tensor(x)
+    axis = axis_of("unflatten", dim, x.ndim)
+    part, known = tuple(sizes), -prod(sizes)
+    if part.count(-1) == 1 and known:
+        part = tuple(x.shape[axis] // known if n == -1 else n for n in sizes)
+    if prod(part) != x.shape[axis] or min(part, default=0) < 0:
+        raise ShapeError(
+            f"unflatten: the lengths multiply to that of axis {axis}; got {tuple(sizes)} for "
+            f"{x.type}."
+        )
+    return reshape(x, *x.shape[:axis], *part, *x.shape[axis + 1 :])
+
+
+def squeeze(x: Any, dim: int | Sequence[int] | None = None) -> Tensor:
+    """Return ``x`` without axes of length 1.
+
+    Args:
+        x: any tensor.
+        dim: the axes to drop, of those only the ones of length 1; all unless given.
+
+    >>> squeeze(Tensor([[[1], [2]]])).shape, squeeze(Tensor([[[1], [2]]]), -1).shape
+    ((2,), (1, 2))
+    """
+    x = as_tensor(x)
+    chosen = range(x.ndim) if dim is None else [dim] if isinstance(dim, int) else dim
+    axes = {axis_of("squeeze", d, x.ndim) for d in chosen}
+    return reshape(x, [n for d, n in enumerate(x.shape) if n != 1 or d not in axes])
+
+
+def unsqueeze(x: Any, dim: int) -> Tensor:
+    """Return ``x`` with a new axis of length 1 in front of axis ``dim``, or at the end.
+
+    >>> unsqueeze(Tensor([1, 2]), 0).shape, unsqueeze(Tensor([1, 2]), -1).shape
+    ((1, 2), (2, 1))
+    """
+    x = as_tensor(x)
+    axis = axis_of("unsqueeze", dim, x.ndim + 1)
+    return reshape(x, *x.shape[:axis], 1, *x.shape[axis:])
+
+
 # transpose ------------------------------------------------------------------------------
 
 
@@ -161,6 +207,33 @@ def transpose(x: Any, dim0: int, dim1: int) -> Tensor:
     a, b = axis_of("transpose", dim0, x.ndim), axis_of("transpose", dim1, x.ndim)
     order[a], order[b] = order[b], order[a]
     return permute(x, order)
+
+
+swapaxes = transpose  # NumPy's name for it
+
+
+def movedim(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
+    """Return ``x`` with the axes ``source`` moved to the places ``destination``.
+
+    The other axes keep their order.
+
+    >>> movedim(Tensor(np.zeros((2, 3, 5))), 0, -1).shape
+    (3, 5, 2)
+    """
+    x = as_tensor(x)
+    pairs = []
+    for dims in (source, destination):
+        axes = [axis_of("movedim", d, x.ndim) for d in ([dims] if isinstance(dims, int) else dims)]
+        pairs.append(axes)
+    old, new = pairs
+    if len(old) != len(new) or len(set(old)) != len(old) or len(set(new)) != len(new):
+        raise ShapeError(
+            "movedim: every axis moves once, to a place of its own; got source "
+            f"{source} and destination {destination}."
+        )
+    rest = iter(d for d in range(x.ndim) if d not in old)
+    moved = dict(zip(new, old, strict=True))
+    return permute(x, [moved[d] if d in moved else next(rest) for d in range(x.ndim)])
 
 
 # broadcast ------------------------------------------------------------------------------
@@ -222,6 +295,28 @@ def broadcast_to(x: Any, *shape: Any) -> Tensor:
     """
     x, wanted = as_tensor(x), shape_of(shape)
     return x if x.shape == wanted else apply(BROADCAST, x, shape=wanted)
+
+
+def expand(x: Any, *sizes: Any) -> Tensor:
+    """Return ``x`` repeated along axes of length 1 and along new ones in front.
+
+    Args:
+        x: any tensor.
+        sizes: the lengths; -1 keeps that of an axis.
+
+    >>> expand(Tensor([[1], [2]]), 3, -1, 2).shape
+    (3, 2, 2)
+    """
+    x, wanted = as_tensor(x), shape_of(sizes)
+    own = (-1,) * (len(wanted) - x.ndim) + x.shape
+    if len(own) == len(wanted):
+        wanted = tuple(m if n == -1 else n for n, m in zip(wanted, own, strict=True))
+    if any(n < 0 for n in wanted):
+        raise ShapeError(
+            f"expand: a length is positive, or -1 for an axis there is; got {shape_of(sizes)} for "
+            f"{x.type}."
+        )
+    return broadcast_to(x, wanted)
 
 
 def broadcast_together(name: str, *tensors: Tensor) -> list[Tensor]:

@@ -12,6 +12,7 @@ from ..graph.kinds import Pull
 from ..graph.op import Misuse, Op
 from ..graph.tensor import Tensor, apply, as_tensor
 from ..graph.types import Shape, TensorType, dtype_of
+from .movement import axis_of, reshape
 from .samples import cases
 
 Range = tuple[int, int, int]  # start, stop, step, with 0 <= start, step > 0
@@ -20,6 +21,9 @@ Range = tuple[int, int, int]  # start, stop, step, with 0 <= start, step > 0
 def _slice_type(x: TensorType, ranges: tuple[Range, ...]) -> TensorType:
     if len(ranges) != len(x.shape):
         raise ShapeError(f"slice: one range per axis; got {len(ranges)} for {x}.")
+    for n, (start, stop, step) in zip(x.shape, ranges, strict=True):
+        if not (0 <= start <= n and stop <= n and step > 0):
+            raise ShapeError(f"slice: ranges lie inside the axis; got {ranges} for {x}.")
     return TensorType(tuple(len(range(*r)) for r in ranges), x.dtype)
 
 
@@ -46,6 +50,10 @@ SLICE = Op(
         (((2, 3, 5),), {"ranges": ((0, 2, 1), (1, 2, 1), (0, 5, 2))}),
         (((7,),), {"ranges": ((3, 3, 1),)}),
         (((40,),), {"ranges": ((3, 39, 2),)}),
+    ),
+    misuses=(
+        Misuse((np.ones((2, 3)),), {"ranges": ((0, 2, 1),)}, ShapeError, "one range per axis"),
+        Misuse((np.ones(3),), {"ranges": ((0, 4, 1),)}, ShapeError, "inside the axis"),
     ),
     notation="{0}[{ranges}]",
     doc="Every step-th element from start to stop along each axis.",
@@ -159,3 +167,87 @@ def pad(x: Any, pad: Sequence[int], value: float = 0.0) -> Tensor:
     for k in range(len(pad) // 2):
         widths[-1 - k] = (int(pad[2 * k]), int(pad[2 * k + 1]), 0)
     return apply(PAD, x, widths=tuple(widths), value=value)
+
+
+def cut(x: Tensor, ranges: Sequence[Range]) -> Tensor:
+    """Return the part of ``x`` in ``ranges``, marked as a slice: it is not written into."""
+    part = apply(SLICE, x, ranges=tuple(ranges))
+    part.is_slice = True
+    return part
+
+
+def narrow(x: Any, dim: int, start: int, length: int) -> Tensor:
+    """Return ``length`` elements along axis ``dim``, from ``start`` on.
+
+    >>> narrow(Tensor([1, 2, 3, 4]), 0, 1, 2)
+    tensor([2, 3])
+    """
+    x = as_tensor(x)
+    axis = axis_of("narrow", dim, x.ndim)
+    first = start + x.shape[axis] if start < 0 else start
+    if not 0 <= first <= first + length <= x.shape[axis]:
+        raise ShapeError(
+            f"narrow: start and length stay inside axis {axis} of length {x.shape[axis]}; got "
+            f"start {start} and length {length}."
+        )
+    ranges = [(0, n, 1) for n in x.shape]
+    ranges[axis] = (first, first + length, 1)
+    return cut(x, ranges)
+
+
+def split(x: Any, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    """Return the pieces of ``x`` along axis ``dim``.
+
+    Args:
+        x: any tensor.
+        split_size_or_sections: the length of every piece (the last may be shorter), or the
+            lengths one by one, which add up to that of the axis.
+        dim: the axis.
+
+    >>> split(Tensor([1, 2, 3]), 2)
+    (tensor([1, 2]), tensor([3]))
+    """
+    x, size = as_tensor(x), split_size_or_sections
+    axis = axis_of("split", dim, x.ndim)
+    n = x.shape[axis]
+    if isinstance(size, int):
+        if size < 1:
+            raise ShapeError(f"split: a piece has at least one element; got {size}.")
+        lengths = [min(size, n - start) for start in range(0, n, size)] or [0]
+    else:
+        lengths = list(size)
+        if min(lengths, default=0) < 0 or sum(lengths) != n:
+            raise ShapeError(
+                f"split: the lengths add up to that of axis {axis}; got {lengths}, which make "
+                f"{sum(lengths)}, for {x.type}."
+            )
+    starts = [sum(lengths[:k]) for k in range(len(lengths))]
+    return tuple(narrow(x, axis, s, m) for s, m in zip(starts, lengths, strict=True))
+
+
+def chunk(x: Any, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """Return ``x`` in ``chunks`` pieces along axis ``dim``.
+
+    All have the same length but the last, which may be shorter; there are fewer pieces where
+    the axis is used up before.
+
+    >>> chunk(Tensor([1, 2, 3, 4, 5]), 2)
+    (tensor([1, 2, 3]), tensor([4, 5]))
+    """
+    x = as_tensor(x)
+    if chunks < 1:
+        raise ShapeError(f"chunk: there is at least one piece; got {chunks}.")
+    n = x.shape[axis_of("chunk", dim, x.ndim)]
+    return split(x, -(-n // chunks), dim) if n else split(x, [0] * chunks, dim)
+
+
+def unbind(x: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Return the slices of ``x`` along axis ``dim``, without that axis.
+
+    >>> unbind(Tensor([[1, 2], [3, 4]]))
+    (tensor([1, 2]), tensor([3, 4]))
+    """
+    x = as_tensor(x)
+    axis = axis_of("unbind", dim, x.ndim)
+    shape = x.shape[:axis] + x.shape[axis + 1 :]
+    return tuple(reshape(narrow(x, axis, k, 1), shape) for k in range(x.shape[axis]))

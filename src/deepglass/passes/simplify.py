@@ -65,21 +65,24 @@ def merge_transposes(node: Node) -> Node | None:
 
 
 def transposed_product(node: Node) -> Node | None:
-    """(a @ b)ᵀ    -->    bᵀ @ aᵀ
+    """(a @ b)ᵀ    -->    bᵀ @ aᵀ, whatever becomes of the batch axes before the last two
 
     The gradient of a weight (out, in) thereby has the weight's own order, and the update can
     be made where the product is.
     """
     if node.op.name != "transpose" or node.inputs[0].op.name != "matmul":
         return None
-    product = node.inputs[0]
-    a, b = (_swapped(node, x) for x in product.inputs)
+    product, dims = node.inputs[0], node.params["dims"]
+    if dims[-2:] != (len(dims) - 1, len(dims) - 2):
+        return None
+    a, b = (_transposed(node, x) for x in product.inputs)
     return derived(node, product.op, (b, a), {}, node.type)
 
 
-def _swapped(origin: Node, x: Node) -> Node:
-    type = TensorType(x.type.shape[::-1], x.type.dtype)
-    node = derived(origin, REGISTRY["transpose"], (x,), {"dims": (1, 0)}, type)
+def _transposed(origin: Node, x: Node) -> Node:
+    """``x`` with its axes in the order that the node ``origin`` gives them."""
+    type = TensorType(tuple(x.type.shape[d] for d in origin.params["dims"]), x.type.dtype)
+    node = derived(origin, origin.op, (x,), origin.params, type)
     return merge_transposes(node) or node
 
 
