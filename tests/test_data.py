@@ -110,10 +110,13 @@ class TestSplits:
             (10, [0.35, 0.35, 0.3], [4, 3, 3]),
             (5, [2, 3], [2, 3]),
             (5, [5, 0], [5, 0]),
+            (1797, "8:2", [1438, 359]),
+            (10, "6:2:2", [6, 2, 2]),
+            (7, "1 : 0.5", [5, 2]),
             (1, [0.8, 0.2], [1, 0]),
         ],
     )
-    def test_counts(self, total: int, shares: list[float], counts: list[int]) -> None:
+    def test_counts(self, total: int, shares: str | list[float], counts: list[int]) -> None:
         parts = random_split(numbered(total), shares, dg.Generator(0))
         assert [len(part) for part in parts] == counts
 
@@ -137,9 +140,11 @@ class TestSplits:
     def test_the_order_is_the_same_in_every_release(self) -> None:
         assert permutation(12, dg.Generator(2024)).tolist() == GOLDEN
 
-    @pytest.mark.parametrize("lengths", [[3, 3], [0.5, 0.6], [-1, 8], [2.5, 4.5], []])
-    def test_lengths_that_do_not_add_up(self, lengths: list[float]) -> None:
-        with pytest.raises(DataError, match="random_split: lengths"):
+    @pytest.mark.parametrize(
+        "lengths", [[3, 3], [0.5, 0.6], [-1, 8], [2.5, 4.5], [], "8:x", "0:0", ""]
+    )
+    def test_lengths_that_do_not_add_up(self, lengths: str | list[float]) -> None:
+        with pytest.raises(DataError, match=r"random_split: (lengths|a ratio)"):
             random_split(numbered(7), lengths)
 
     def test_stratify_needs_a_class_per_sample(self) -> None:
@@ -174,11 +179,10 @@ class TestLoader:
         assert two_epochs(1) != two_epochs(2)
 
     def test_the_default_generator_is_the_one_that_manual_seed_seeds(self) -> None:
-        loader = DataLoader(numbered(20), 20, shuffle=True)
         orders = []
         for _ in range(2):
             dg.manual_seed(11)
-            orders.append(next(iter(loader))[0].tolist())
+            orders.append(next(iter(DataLoader(numbered(20), 20, shuffle=True)))[0].tolist())
         assert orders[0] == orders[1]
 
     def test_what_cannot_be_a_loader(self) -> None:

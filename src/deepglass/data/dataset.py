@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..errors import DataError, ShapeError
+from .stream import start_sample
 
 Fields = tuple[np.ndarray, ...]
 
@@ -22,17 +23,56 @@ class Dataset:
     def __len__(self) -> int:
         raise NotImplementedError(f"{type(self).__name__}: define __len__(self), how many samples.")
 
-    def __getitem__(self, index: int) -> tuple[Any, ...]:
+    def __getitem__(self, index: int) -> Any:
         raise NotImplementedError(
             f"{type(self).__name__}: define __getitem__(self, index), one sample as a tuple."
         )
 
+    def samples(self, indices: np.ndarray) -> list[Any]:
+        """Return the samples of these numbers, one by one.
+
+        An error on the way says which sample it was.
+        """
+        found = []
+        for index in indices.tolist():
+            start_sample(index)
+            try:
+                found.append(self[index])
+            except Exception as error:
+                error.add_note(f"while sample {index} of {type(self).__name__} was made")
+                raise
+        return found
+
     def batch(self, indices: np.ndarray) -> Fields:
         """Return the samples of these numbers, stacked: one array per field."""
-        samples = [self[int(i)] for i in indices]
-        return tuple(
-            np.stack([np.asarray(x) for x in field]) for field in zip(*samples, strict=True)
+        return collate(self.samples(indices))
+
+
+def collate(samples: Sequence[Any]) -> Fields:
+    """Stack samples to one array per field.
+
+    Raises:
+        ShapeError: they differ in their number of fields or in the shape of one.
+
+    >>> [field.tolist() for field in collate([([1, 2], 0), ([3, 4], 1)])]
+    [[[1, 2], [3, 4]], [0, 1]]
+    """
+    rows = [s if isinstance(s, tuple) else (s,) for s in samples]
+    if len({len(row) for row in rows}) > 1:
+        raise ShapeError(
+            "batch: all samples have the same number of fields; got "
+            f"{sorted({len(row) for row in rows})}."
         )
+    fields = [[np.asarray(x) for x in field] for field in zip(*rows, strict=True)]
+    for number, field in enumerate(fields):
+        shapes = list(dict.fromkeys(x.shape for x in field))
+        if len(shapes) > 1:
+            raise ShapeError(
+                f"batch: field {number} has one shape in all samples of a batch; got "
+                f"{' and '.join(map(str, shapes[:3]))}. Bring them to one size, or give the "
+                "loader a collate_fn."
+            )
+    return tuple(np.stack(field) for field in fields)
 
 
 class TensorDataset(Dataset):
@@ -67,7 +107,7 @@ class TensorDataset(Dataset):
         return tuple(a[index] for a in self.tensors)
 
     def batch(self, indices: np.ndarray) -> Fields:
-        return tuple(a[indices] for a in self.tensors)
+        return tuple(np.take(a, indices, axis=0) for a in self.tensors)
 
 
 class Subset(Dataset):
@@ -94,8 +134,77 @@ class Subset(Dataset):
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, index: int) -> tuple[Any, ...]:
+    def __getitem__(self, index: int) -> Any:
         return self.dataset[int(self.indices[index])]
+
+    def samples(self, indices: np.ndarray) -> list[Any]:
+        return self.dataset.samples(self.indices[indices])
 
     def batch(self, indices: np.ndarray) -> Fields:
         return self.dataset.batch(self.indices[indices])
+
+
+class ConcatDataset(Dataset):
+    """The samples of several sets, one set after the other.
+
+    Args:
+        datasets: at least one.
+
+    Raises:
+        DataError: there is none.
+
+    >>> both = ConcatDataset([TensorDataset([1, 2]), TensorDataset([3])])
+    >>> [int(both[i][0]) for i in range(len(both))]
+    [1, 2, 3]
+    """
+
+    def __init__(self, datasets: Iterable[Dataset]) -> None:
+        self.datasets = list(datasets)
+        if not self.datasets:
+            raise DataError("ConcatDataset: at least one dataset; got none.")
+        self.ends = np.cumsum([len(d) for d in self.datasets])
+
+    def __len__(self) -> int:
+        return int(self.ends[-1])
+
+    def __getitem__(self, index: int) -> Any:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"ConcatDataset: {len(self)} samples; got number {index}.")
+        place = index % len(self)
+        part = int(np.searchsorted(self.ends, place, side="right"))
+        first = int(self.ends[part]) - len(self.datasets[part])
+        return self.datasets[part][place - first]
+
+
+class TransformDataset(Dataset):
+    """The samples of another set, changed as they are fetched.
+
+    Args:
+        dataset: of samples (input, target, ...).
+        transform: what is done to the input, such as `transforms.Compose`.
+        target_transform: what is done to the target.
+
+    >>> doubled = TransformDataset(TensorDataset([1, 2], [5, 6]), lambda x: 2 * x)
+    >>> [tuple(map(int, doubled[i])) for i in range(2)]
+    [(2, 5), (4, 6)]
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        transform: Callable[[Any], Any] | None = None,
+        target_transform: Callable[[Any], Any] | None = None,
+    ) -> None:
+        self.dataset = dataset
+        self.transform = transform
+        self.target_transform = target_transform
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> Any:
+        sample = list(self.dataset[index])
+        for place, change in enumerate((self.transform, self.target_transform)):
+            if change is not None:
+                sample[place] = change(sample[place])
+        return tuple(sample)

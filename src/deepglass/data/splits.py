@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from ..errors import DataError
 from ..ops.random import Generator, default_generator
 from .dataset import Dataset, Subset
+from .stream import order_of
 
 
 def permutation(count: int, generator: Generator | None = None) -> np.ndarray:
@@ -21,13 +23,12 @@ def permutation(count: int, generator: Generator | None = None) -> np.ndarray:
     >>> sorted(permutation(4, Generator(1)).tolist())
     [0, 1, 2, 3]
     """
-    bits = (generator or default_generator).bits((count,)).numpy()
-    return np.argsort(bits, kind="stable")
+    return order_of((generator or default_generator).bits((count,)).numpy())
 
 
 def random_split(
     dataset: Dataset,
-    lengths: Sequence[float],
+    lengths: str | Sequence[float],
     generator: Generator | None = None,
     stratify: Any = None,
 ) -> list[Subset]:
@@ -35,8 +36,8 @@ def random_split(
 
     Args:
         dataset: what is divided.
-        lengths: samples per part, or fractions that sum to 1 (what is left by rounding down
-            goes to the first parts, one sample each).
+        lengths: samples per part, fractions that sum to 1, or a ratio such as "8:2" or
+            "6:2:2" (what is left by rounding down goes to the first parts, one sample each).
         generator: source of the order; the default generator unless given.
         stratify: one class per sample; each class is then divided in the same proportions.
 
@@ -48,10 +49,10 @@ def random_split(
 
     >>> from .dataset import TensorDataset
     >>> ten = TensorDataset(np.arange(10))
-    >>> [len(part) for part in random_split(ten, [0.8, 0.2], Generator(0))]
-    [8, 2]
+    >>> [len(part) for part in random_split(ten, "6:2:2", Generator(0))]
+    [6, 2, 2]
     """
-    counts = _counts(len(dataset), lengths)
+    counts = part_lengths(len(dataset), lengths)
     order = permutation(len(dataset), generator)
     if stratify is None:
         return [Subset(dataset, part) for part in np.split(order, np.cumsum(counts)[:-1])]
@@ -66,7 +67,10 @@ def random_split(
     return [Subset(dataset, order[dealt == part]) for part in range(len(counts))]
 
 
-def _counts(total: int, lengths: Sequence[float]) -> list[int]:
+def part_lengths(total: int, lengths: str | Sequence[float]) -> list[int]:
+    """Return how many of ``total`` samples each part gets; see `random_split`."""
+    if isinstance(lengths, str):
+        lengths = _shares(lengths)
     if not lengths or any(n < 0 for n in lengths):
         raise DataError(f"random_split: lengths are not negative; got {list(lengths)}.")
     if abs(sum(lengths) - 1) < 1e-9:
@@ -80,6 +84,17 @@ def _counts(total: int, lengths: Sequence[float]) -> list[int]:
             f"{list(lengths)}, which sum to {sum(lengths):g}."
         )
     return [int(n) for n in lengths]
+
+
+def _shares(ratio: str) -> list[float]:
+    """From "8:2" to fractions."""
+    try:
+        parts = [Fraction(part.strip()) for part in ratio.split(":")]
+        return [float(part / sum(parts)) for part in parts]
+    except (ValueError, ZeroDivisionError) as error:
+        raise DataError(
+            f"random_split: a ratio is numbers with colons between, such as 8:2; got {ratio!r}."
+        ) from error
 
 
 def _deal(counts: list[int]) -> np.ndarray:

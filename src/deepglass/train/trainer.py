@@ -250,7 +250,7 @@ def _kinds(loader: DataLoader) -> Iterator[tuple[Tensor, ...]]:
     """Yield one batch of each size that ``loader`` gives, without moving it on."""
     sizes = {min(loader.batch_size, loader.samples), loader.samples % loader.batch_size} - {0}
     for size in sorted(sizes):
-        yield tuple(Tensor(field) for field in loader.dataset.batch(np.arange(size)))
+        yield loader.example(size)
 
 
 @contextmanager

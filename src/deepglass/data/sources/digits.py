@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataError
-from .dataset import TensorDataset
+from ...errors import DataError
+from ..dataset import TensorDataset
 
 TABLE = ("datasets", "data", "digits.csv.gz")
 
