@@ -337,9 +337,10 @@ class Program:
         with self._lock:
             if CHANGES.values != self._seen_values:
                 self._bring_up_to_date()
-            values = run(arrays)
-            self._clock.count += count
-        return values
+            try:
+                return run(arrays)
+            finally:  # a row whose host call raises comes after rows that changed state
+                self._clock.count += count
 
     def _results(self, values: list[np.ndarray]) -> Any:
         results = [Tensor.of(_result(v)) for v in values]

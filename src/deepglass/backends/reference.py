@@ -21,20 +21,18 @@ class ReferenceExecutable:
     def __call__(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         values: dict[int, np.ndarray] = {}
         for nodes, arrays in ((self.graph.inputs, inputs), (self.graph.state, self.state)):
-            values.update({n.id: a for n, a in zip(nodes, arrays, strict=True)})
-        with np.errstate(all="ignore"):
-            for node in self.graph.nodes():
-                if node.id in values:
-                    continue
-                if isinstance(node.op.kernel, Leaf):
-                    assert node.data is not None
-                    values[node.id] = node.data
-                    continue
-                arguments = [values[i.id] for i in node.inputs]
-                if node.op.validate is not None:
-                    node.op.validate(*arguments, **node.params)
-                result = node.op.reference(*arguments, **node.params)
-                values[node.id] = np.asarray(result, node.type.dtype.numpy)
+            values.update({n.id: a.view() for n, a in zip(nodes, arrays, strict=True)})
+        for node in self.graph.nodes():
+            if node.id in values:
+                continue
+            if isinstance(node.op.kernel, Leaf):
+                assert node.data is not None
+                values[node.id] = node.data
+                continue
+            arguments = [values[i.id] for i in node.inputs]
+            for array in arguments:
+                array.flags.writeable = False
+            values[node.id] = node.compute(arguments)
         outputs = [np.array(values[n.id]) for n in self.graph.outputs]
         new_state = [(state, np.array(values[new.id])) for state, new in self.graph.updates]
         slots = {n.id: a for n, a in zip(self.graph.state, self.state, strict=True)}

@@ -57,6 +57,17 @@ class Node:
     def __repr__(self) -> str:
         return f"<{self.name or self.op.name} {self.type}>"
 
+    def compute(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the value for inputs of these values.
+
+        What the op's reference raises says in a note where the op was recorded.
+        """
+        try:
+            return self.op.compute(arrays, self.params, self.type)
+        except Exception as error:
+            error.add_note(f"In {self.op.name} {self.type}, recorded at {self.source or '?'}.")
+            raise
+
 
 def _no_reference(*_: Any, **__: Any) -> Any:
     raise DeepglassError("leaf: a leaf is given, not computed; pass its value to the backend.")

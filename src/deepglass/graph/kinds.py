@@ -19,6 +19,7 @@ a list of scalars, one per axis.
 | Contraction | sum of ``term(b, i, k, x, w)`` over the extents of ``k``       | matmul, conv2d |
 | Scatter     | x[i] plus every ``source`` element that ``target`` sends to i  | scatter_add    |
 | Composite   | whatever its expansion into other ops computes                 | softmax        |
+| Host        | whatever the record's reference computes, in NumPy             | argsort        |
 """
 
 from __future__ import annotations
@@ -137,4 +138,13 @@ class Composite:
     expand: Callable[..., Any]
 
 
-Kind = Leaf | Elementwise | View | Pull | Reduction | Contraction | Scatter | Composite
+@dataclass(frozen=True)
+class Host:
+    """The record's ``reference`` is called with whole arrays, between a backend's own loops.
+
+    For what takes more Python than loops, and for ops of a user's own. It is a function of its
+    inputs; arrays it is given are read-only and hold their values during the call alone.
+    """
+
+
+Kind = Leaf | Elementwise | View | Pull | Reduction | Contraction | Scatter | Composite | Host

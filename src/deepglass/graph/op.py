@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from ..errors import ShapeError
 from .kinds import Composite, Kind
 from .types import TensorType
 
@@ -41,7 +42,8 @@ class Op:
     """One operation.
 
     Attributes:
-        name: unique, and the public name where there is one.
+        name: unique, and the public name where there is one. A name with a dot ("module.name")
+            is that of an op of a user's own, which is not registered.
         infer: ``infer(*input_types, **params) -> TensorType``; raises the op's errors.
         reference: the meaning, in plain NumPy: ``reference(*arrays, **params) -> array``.
         kernel: the kind of loops and the scalar rule (see `kinds`).
@@ -70,13 +72,34 @@ class Op:
     validate: Callable[..., None] | None = None
 
     def __post_init__(self) -> None:
-        if self.name in REGISTRY:
-            raise ValueError(f"op: names are unique; {self.name!r} is registered already.")
-        REGISTRY[self.name] = self
+        if "." not in self.name:
+            if self.name in REGISTRY:
+                raise ValueError(f"op: names are unique; {self.name!r} is registered already.")
+            REGISTRY[self.name] = self
         object.__setattr__(self, "__doc__", self.doc)
 
     def __deepcopy__(self, memo: object) -> Op:
         return self
+
+    def compute(
+        self, arrays: Sequence[np.ndarray], params: dict[str, Any], type: TensorType
+    ) -> np.ndarray:
+        """Return what the reference makes of ``arrays``, after the check of their values.
+
+        Raises:
+            ShapeError: the reference does not compute the shape of ``type``, which the shape
+                rule told.
+        """
+        if self.validate is not None:
+            self.validate(*arrays, **params)
+        with np.errstate(all="ignore"):
+            value = np.asarray(self.reference(*arrays, **params), type.dtype.numpy)
+        if value.shape != type.shape:
+            raise ShapeError(
+                f"{self.name}: the reference computes the shape that infer tells; it computed "
+                f"{value.shape}, infer told {type}. Correct one of the two."
+            )
+        return value
 
     @property
     def expands_at_once(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .graph import ALIAS, CONSTANT, INPUT, STATE, Graph, Node
-from .kinds import Leaf
+from .kinds import Host, Leaf
 
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
@@ -77,7 +77,8 @@ def _expression(node: Node, texts: dict[int, str]) -> str:
         return node.op.notation.format(*inputs, **shown)
     arguments = [texts[i.id] for i in node.inputs]
     arguments += [f"{k}={_param(v)}" for k, v in node.params.items()]
-    return f"{node.op.name}({', '.join(arguments)})"
+    where = "host " if isinstance(node.op.kernel, Host) else ""
+    return f"{where}{node.op.name}({', '.join(arguments)})"
 
 
 def _bracketed(text: str) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import weakref
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -492,11 +491,8 @@ def apply(op: Op, *inputs: Tensor, **params: Any) -> Tensor:
         return op.kernel.expand(*inputs, **params)  # type: ignore[union-attr,no-any-return]
     if active_trace() is not None:
         return Tensor.of(record(op, type, nodes, params))
-    arrays: Iterable[Any] = [n.data for n in nodes]
-    if op.validate is not None:
-        op.validate(*arrays, **params)
-    with np.errstate(all="ignore"):
-        data = np.asarray(op.reference(*arrays, **params), type.dtype.numpy)
+    arrays: list[Any] = [n.data for n in nodes]
+    data = op.compute(arrays, params, type)
     data.flags.writeable = False
     recorded = grad_enabled() and type.dtype.is_float and any(n.requires_grad for n in nodes)
     if not recorded:

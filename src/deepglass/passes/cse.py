@@ -31,7 +31,7 @@ def _key(node: Node) -> Hashable:
     if isinstance(node.op.kernel, Leaf):
         return node.id
     params = tuple(sorted((k, _hashable(v)) for k, v in node.params.items()))
-    return (node.op.name, tuple(i.id for i in node.inputs), params, node.type)
+    return (node.op, tuple(i.id for i in node.inputs), params, node.type)
 
 
 def _hashable(value: Any) -> Hashable:

@@ -12,11 +12,21 @@ from typing import Any
 import numpy as np
 
 import deepglass as dg
-from deepglass.graph.tensor import Buffer, Tensor
+from deepglass.graph.kinds import Host
+from deepglass.graph.op import Op
+from deepglass.graph.tensor import Buffer, Tensor, apply
 from deepglass.nn import functional
 from deepglass.ops.keys import getitem
 
 SHAPES = ((5,), (3, 5), (7, 3), (20, 5), (2, 3, 5), (2, 3, 6, 8), (17, 40), (64, 9))
+
+BACKWARDS = Op(
+    name="random_programs.backwards",
+    infer=lambda x: x,
+    reference=lambda x: x.reshape(-1)[::-1].reshape(x.shape),
+    kernel=Host(),
+    gradient=(lambda g, y, x: apply(BACKWARDS, g),),
+)
 
 
 class RandomProgram:
@@ -183,12 +193,15 @@ class RandomProgram:
         generator = dg.Generator(int(rng.integers(1000)))
         return functional.dropout(x, 0.3, generator=generator)
 
+    def host(self, rng: np.random.Generator, pool: list[Tensor]) -> Tensor:
+        return apply(BACKWARDS, self._pick(rng, pool))
+
 
 CHOICES = (
     "unary", "binary", "binary", "reduce", "product", "move", "index", "normalize", "image",
-    "noise",
+    "noise", "host",
 )  # fmt: skip
-SMOOTH = ("unary", "binary", "reduce", "product", "move", "normalize", "index", "image")
+SMOOTH = ("unary", "binary", "reduce", "product", "move", "normalize", "index", "image", "host")
 
 
 def disagreement(program: RandomProgram, dtype: str) -> float:

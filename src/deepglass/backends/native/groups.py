@@ -2,7 +2,7 @@
 
     group  roots with the same loops: a matrix product, the bias and activation after it and
            the update made from it; several sums over the same elements
-    level  groups between two barriers
+    level  groups between two barriers; calls of the host come after the loops of their level
 
 Two rules decide. A root joins the group of what it reads if it reads it only at the element
 it computes itself; the value is then still in a register. And a group joins the level of
@@ -18,12 +18,13 @@ from dataclasses import dataclass, field
 from math import prod
 
 from ...graph.graph import Node
-from ...graph.kinds import Scatter
+from ...graph.kinds import Host, Scatter
 from .ir import Axis
 from .recipe import Read, Recipe, domain, identity, without_ones
 from .vocabulary import index_of
 
 MOST_CHAINED = 6  # roots after the first that may follow one another in one set of loops
+ALONE = (Scatter, Host)  # kinds whose roots share loops with no other
 WORTH_THREADS = 16_384  # element operations above which a group of its own is split by rows
 
 
@@ -56,8 +57,17 @@ class Group:
         return prod(a.extent for a in (*self.axes, *self.over)) * len(self.members)
 
     @property
+    def alone(self) -> bool:
+        """Whether its root shares loops with no other."""
+        return isinstance(self.members[0].root.op.kernel, ALONE)
+
+    @property
     def scatters(self) -> bool:
         return isinstance(self.members[0].root.op.kernel, Scatter)
+
+    @property
+    def on_host(self) -> bool:
+        return isinstance(self.members[0].root.op.kernel, Host)
 
     @property
     def reads(self) -> Iterable[Read]:
@@ -106,7 +116,7 @@ class Grouping:
         return on.number in self._before[group.number]
 
     def _may_join(self, recipe: Recipe, group: Group, needed: set[int]) -> bool:
-        if group.scatters or isinstance(recipe.root.op.kernel, Scatter):
+        if group.alone or isinstance(recipe.root.op.kernel, ALONE):
             return False
         if recipe.axes != group.axes or any(group.number in self._before[n] for n in needed):
             return False
@@ -156,7 +166,7 @@ def assign_levels(grouping: Grouping, updated: dict[int, Node]) -> None:
     used: set[tuple[int, Axis]] = set()
     for group in grouping.sorted():
         choices: list[Axis | None] = [None]
-        if group.axes and not group.scatters:
+        if group.axes and not group.alone:
             choices.append(group.axes[0])
         levels = {rows: _level(group, rows, grouping, updated) for rows in choices}
         group.rows = choices[-1]
@@ -173,8 +183,12 @@ def _level(group: Group, rows: Axis | None, grouping: Grouping, updated: dict[in
     level = 0
     for number in group.after:
         earlier = grouping.groups[number]
-        together = earlier.rows == rows and (
-            rows is None or all(in_own_row(r, rows) for r in _between(earlier, group, updated))
+        together = (
+            (group.on_host or not earlier.on_host)
+            and earlier.rows == rows
+            and (
+                rows is None or all(in_own_row(r, rows) for r in _between(earlier, group, updated))
+            )
         )
         level = max(level, earlier.level + (not together))
     return level

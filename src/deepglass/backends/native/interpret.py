@@ -24,9 +24,12 @@ Memory = Mapping[ir.Buffer, Array]
 def interpret(program: ir.Program, memory: Memory) -> None:
     """Run a program on ``memory``, a flat array per buffer (missing ones raise KeyError)."""
     with np.errstate(all="ignore"):
-        for level in program.levels:
+        for number, level in enumerate(program.levels):
             for phase in level:
                 _run_phase(phase, memory)
+            for call in program.calls_after(number):
+                arrays = [memory[w.buffer].reshape(w.shape) for w in call.arguments]
+                memory[call.result.buffer][:] = call.node.compute(arrays).reshape(-1)
 
 
 def _run_phase(phase: ir.Phase, memory: Memory) -> None:

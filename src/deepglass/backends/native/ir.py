@@ -1,6 +1,6 @@
 """The loop IR: what stands between the graph and LLVM.
 
-    Program := Level*              a barrier stands between two levels
+    Program := Level* HostCall*    a barrier stands between two levels
     Level   := Phase*              phases of one level do not read one another's results
     Phase   := rows chunk Nest*    parallel over fixed chunks of the axis `rows`; for each
                                    chunk the nests run in order
@@ -10,6 +10,8 @@
     Expr    := Const | Iota(Index) | Load(Buffer, Index, where, other) | Call(op, Expr*) | Acc(name)
     Index   := sum(coefficient * axis) + constant + sum(coefficient * Expr)
     Buffer  := name dtype size slot offset
+    HostCall := node level Window* Window     carried out after the loops of its level
+    Window  := Buffer shape
 
 The meaning of a nest is the same whatever its schedule says:
 
@@ -32,9 +34,11 @@ number of threads, and so are the bits of every sum.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ...graph.types import DType, bool_, int64
+from ...graph.graph import Node
+from ...graph.types import DType, Shape, bool_, int64
 
 
 @dataclass(frozen=True)
@@ -230,12 +234,53 @@ class Phase:
 
 
 @dataclass(frozen=True)
-class Program:
-    levels: tuple[tuple[Phase, ...], ...]
-    buffers: tuple[Buffer, ...] = field(default=())
+class Window:
+    """A whole buffer, seen as an array."""
+
+    buffer: Buffer
+    shape: Shape
+
+
+@dataclass(frozen=True)
+class HostCall:
+    """Python at work: ``result`` is filled with what the node's op makes of ``arguments``."""
+
+    node: Node
+    arguments: tuple[Window, ...]
+    result: Window
+    level: int
 
     def __str__(self) -> str:
-        return "\n--- barrier\n".join("\n".join(map(str, level)) for level in self.levels)
+        arguments = ", ".join(str(w.buffer) for w in self.arguments)
+        return f"host {self.result.buffer} = {self.node.op.name}({arguments})"
+
+
+@dataclass(frozen=True)
+class Program:
+    """Loops, and what Python does between them; as a rule nothing."""
+
+    levels: tuple[tuple[Phase, ...], ...]
+    buffers: tuple[Buffer, ...] = field(default=())
+    calls: tuple[HostCall, ...] = field(default=())
+
+    def calls_after(self, level: int) -> tuple[HostCall, ...]:
+        return tuple(call for call in self.calls if call.level == level)
+
+    def segments(self) -> Iterator[tuple[Program, tuple[HostCall, ...]]]:
+        """Yield stretches of loops without Python in between, and the calls that follow each."""
+        start = 0
+        for level in range(len(self.levels)):
+            calls = self.calls_after(level)
+            if calls or level == len(self.levels) - 1:
+                loops = tuple(phases for phases in self.levels[start : level + 1] if phases)
+                yield Program(loops, self.buffers), calls
+                start = level + 1
+
+    def __str__(self) -> str:
+        return "\n--- barrier\n".join(
+            "\n".join(map(str, (*phases, *self.calls_after(level))))
+            for level, phases in enumerate(self.levels)
+        )
 
 
 def conjunction(*conditions: Expr | None) -> Expr | None:

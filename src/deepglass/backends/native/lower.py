@@ -6,12 +6,25 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ...graph.graph import ALIAS, Graph, Node, derived
-from ...graph.kinds import Leaf, Scatter
+from ...graph.kinds import Host, Leaf, Scatter
 from .groups import Group, Grouping, assign_levels, at_own_element
-from .ir import Axis, Buffer, Call, Const, Index, Nest, Phase, Program, Store, conjunction
+from .ir import (
+    Axis,
+    Buffer,
+    Call,
+    Const,
+    HostCall,
+    Index,
+    Nest,
+    Phase,
+    Program,
+    Store,
+    Window,
+    conjunction,
+)  # fmt: skip
 from .memory import Lifetime, place
 from .recipe import Evaluator, Recipe, domain, identity, linear, make, result
-from .roots import find_roots, is_leaf, is_number
+from .roots import base, find_roots, is_leaf, is_number
 from .vocabulary import as_expr, as_index, bounds
 
 ARENA = 0  # slot of the arena in the table of pointers
@@ -71,28 +84,36 @@ class _Lowering:
 
     def _update(self, state: Node, value: Node) -> None:
         """Let ``value`` overwrite ``state`` in place if everybody who reads the old value can
-        do so before; otherwise it is copied there at the end."""
+        do so before; otherwise it is copied there at the end.
+
+        Calls of the host, which may raise, come before every change of state.
+        """
         writer = self.grouping.of[value.id]
-        readers = [g for g in self.grouping.groups if any(r.source is state for r in g.reads)]
-        for group in readers:
+        before = [
+            g for g in self.grouping.groups if g.on_host or any(r.source is state for r in g.reads)
+        ]
+        for group in before:
             if group is writer:
                 old = [r for r in group.reads if r.source is state]
-                if not all(at_own_element(r, group.axes) for r in old) or group.scatters:
+                if not all(at_own_element(r, group.axes) for r in old) or group.alone:
                     self.commits.append((state, value))
                     return
             elif self.grouping.depends(group, on=writer):
                 self.commits.append((state, value))
                 return
         self.in_place[value.id] = state
-        for group in readers:
+        for group in before:
             if group is not writer:
                 self.grouping.order(group, writer)
 
     # Memory ---------------------------------------------------------------------------
 
     def _slot_buffers(self) -> None:
+        on_host = {
+            base(i).id for n in self.roots if isinstance(n.op.kernel, Host) for i in n.inputs
+        }
         for node in self.graph.nodes():
-            if is_leaf(node) and not is_number(node):
+            if is_leaf(node) and (node.id in on_host or not is_number(node)):
                 self._add_slot(node, node.name or node.op.name)
         for node in (*self.graph.inputs, *self.graph.state):
             if node.id not in self.buffers:
@@ -140,7 +161,12 @@ class _Lowering:
 
     def _program(self) -> Program:
         levels: dict[int, dict[Axis | None, list[Nest]]] = {}
+        calls: list[HostCall] = []
         for group in self.grouping.sorted():
+            if group.on_host:
+                levels.setdefault(group.level, {})
+                calls += self._host_calls(group)
+                continue
             nests = list(self._scatter(group)) if group.scatters else [self._nest(group)]
             levels.setdefault(group.level, {}).setdefault(group.rows, []).extend(nests)
         phases = [
@@ -149,7 +175,15 @@ class _Lowering:
         ]
         if self.commits:
             phases.append((Phase(tuple(self._commit(s, v) for s, v in self.commits)),))
-        return Program(tuple(phases), tuple(self.buffers.values()))
+        return Program(tuple(phases), tuple(self.buffers.values()), tuple(calls))
+
+    def _host_calls(self, group: Group) -> Iterator[HostCall]:
+        """The call that computes a root, unless nobody reads it."""
+        root = group.members[0].root
+        if root.id in self.buffers:
+            arguments = [Window(self.buffers[base(i).id], i.type.shape) for i in root.inputs]
+            result = Window(self.buffers[root.id], root.type.shape)
+            yield HostCall(root, tuple(arguments), result, group.level)
 
     def _nest(self, group: Group) -> Nest:
         evaluator = self._evaluator()

@@ -14,7 +14,7 @@ from typing import Any
 
 from ...errors import BackendError
 from ...graph.graph import Node
-from ...graph.kinds import Contraction, Elementwise, Pull, Reduction, Scatter, View
+from ...graph.kinds import Contraction, Elementwise, Host, Pull, Reduction, Scatter, View
 from ...graph.types import Shape
 from .ir import Acc, Accum, Axis, Buffer, Call, Const, Expr, Index, Load
 from .roots import base, is_leaf, is_number, same_without_ones
@@ -227,6 +227,9 @@ def make(root: Node, evaluator: Evaluator) -> Recipe:
         for added in root.inputs[1:]:  # read by the loops that add; noted here
             shape = added.type.shape
             evaluator.value(added, identity(shape, domain(shape, "j")))
+    elif isinstance(kernel, Host):
+        recipe = Recipe(root, axes)
+        evaluator.reads += [Read(base(i), None, None) for i in root.inputs]
     else:
         recipe = Recipe(root, axes, expr=as_expr(evaluator.compute(root, at)))
     if recipe.accum is not None and not recipe.over:

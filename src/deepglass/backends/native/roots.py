@@ -11,10 +11,10 @@ from __future__ import annotations
 from math import prod
 
 from ...graph.graph import CONSTANT, Graph, Node
-from ...graph.kinds import Contraction, Elementwise, Leaf, Pull, Reduction, Scatter, View
+from ...graph.kinds import Contraction, Elementwise, Host, Leaf, Pull, Reduction, Scatter, View
 from .cost import cost
 
-ANCHORS = (Reduction, Contraction, Scatter)
+ANCHORS = (Reduction, Contraction, Scatter, Host)
 WORTH_STORING = 16  # cost above which a value with several users is stored
 WORTH_SHARING = 8  # cost above which a value summed over the batch is stored
 WORTH_HOISTING = 2  # cost above which a value that is spread over many is stored
@@ -87,6 +87,9 @@ def _store_inputs(node: Node, costs: dict[int, float], roots: set[int]) -> None:
     if isinstance(node.op.kernel, View):
         source = node.inputs[0]
         if not same_without_ones(source.type.shape, node.type.shape):
+            _store(base(source), roots)
+    elif isinstance(node.op.kernel, Host):
+        for source in node.inputs:
             _store(base(source), roots)
     elif isinstance(node.op.kernel, Contraction):
         for source in node.inputs:
