@@ -20,8 +20,8 @@ COMPILED = ("values", "compiled gradients")  # the properties in which backends 
 
 # What has no gradient: whole numbers, truth values and random bits come out of it.
 WITHOUT_GRADIENT = {
-    "argmax", "eq", "ge", "gt", "iota", "le", "lt", "ne", "shift_right", "threefry",
-    "window_argmax",
+    "argmax", "bitwise_and", "bitwise_or", "bitwise_xor", "eq", "ge", "gt", "iota", "le", "lt",
+    "ne", "shift_right", "threefry", "window_argmax",
 }  # fmt: skip
 
 
@@ -89,7 +89,22 @@ ODD = np.array(
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(
     "name",
-    ["exp", "log", "sqrt", "rsqrt", "tanh", "sigmoid", "neg", "relu", "softmax", "log_softmax"],
+    [
+        "exp",
+        "expm1",
+        "log",
+        "log1p",
+        "sqrt",
+        "rsqrt",
+        "tanh",
+        "sigmoid",
+        "neg",
+        "abs",
+        "sign",
+        "relu",
+        "softmax",
+        "log_softmax",
+    ],
 )
 def test_odd_numbers(name: str, dtype: str, backend: str) -> None:
     """Zeros of both signs, infinities, NaN, the very small and the very large."""
@@ -106,7 +121,7 @@ def test_odd_numbers(name: str, dtype: str, backend: str) -> None:
         assert np.array_equal(np.signbit(got[zeros]), np.signbit(expected[zeros]))
 
 
-@pytest.mark.parametrize("name", ["add", "sub", "mul", "div", "maximum"])
+@pytest.mark.parametrize("name", ["add", "sub", "mul", "div", "maximum", "minimum"])
 def test_odd_pairs(name: str, backend: str) -> None:
     op = REGISTRY[name]
     x, y = (a.astype(np.float32) for a in np.meshgrid(ODD, ODD))

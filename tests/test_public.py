@@ -26,16 +26,20 @@ from deepglass.ops.methods import METHODS
 
 # The whole face, so that a name cannot come or go unnoticed.
 PUBLIC = {
-    "Buffer", "DType", "Generator", "Parameter", "Tensor", "add", "amax", "arange", "argmax",
-    "backend", "bmm", "bool_", "broadcast_to", "cat", "chunk", "compile", "conv2d", "div",
-    "dot", "eq", "exp", "flatten", "flip", "float32", "float64", "from_numpy", "full", "gather",
-    "ge", "grad", "gt", "int32", "int64", "iota", "le", "log", "log_softmax", "lt",
-    "manual_seed", "matmul", "max", "max_pool2d", "maximum", "mean", "meshgrid", "mm",
-    "movedim", "mul", "mv", "narrow", "ne", "neg", "nn", "no_grad", "ones", "optim", "outer",
-    "pad", "permute", "rand", "relu", "repeat_interleave", "reshape", "roll", "rsqrt",
-    "scatter_add", "sigmoid", "softmax", "split", "sqrt", "squeeze", "stack", "sub", "sum",
-    "swapaxes", "tanh", "tensor", "tile", "transpose", "uint8", "uint32", "uint64", "unbind",
-    "unflatten", "unsqueeze", "value_and_grad", "where", "zeros", "zeros_like",
+    "Buffer", "DType", "Generator", "Parameter", "Tensor", "abs", "add", "all", "amax", "amin",
+    "any", "arange", "argmax", "argmin", "backend", "bitwise_and", "bitwise_not", "bitwise_or",
+    "bitwise_xor", "bmm", "bool_", "broadcast_to", "cat", "ceil", "chunk", "clamp", "clamp_max",
+    "clamp_min", "clip", "compile", "conv2d", "div", "dot", "eq", "exp", "expm1", "flatten",
+    "flip", "float32", "float64", "floor", "floor_divide", "from_numpy", "full", "gather", "ge",
+    "grad", "gt", "heaviside", "int32", "int64", "iota", "isfinite", "isinf", "isnan", "le",
+    "log", "log1p", "log2", "log10", "log_softmax", "logical_and", "logical_not", "logical_or",
+    "logical_xor", "lt", "manual_seed", "matmul", "max", "max_pool2d", "maximum", "mean",
+    "meshgrid", "min", "minimum", "mm", "movedim", "mul", "mv", "narrow", "ne", "neg", "nn",
+    "no_grad", "ones", "optim", "outer", "pad", "permute", "rand", "relu", "remainder",
+    "repeat_interleave", "reshape", "roll", "round", "rsqrt", "scatter_add", "sigmoid", "sign",
+    "softmax", "split", "sqrt", "squeeze", "stack", "std", "sub", "sum", "swapaxes", "tanh",
+    "tensor", "tile", "transpose", "trunc", "uint8", "uint32", "uint64", "unbind", "unflatten",
+    "unsqueeze", "value_and_grad", "var", "where", "zeros", "zeros_like",
 }  # fmt: skip
 
 ALLOWED = {"numpy", "deepglass"}  # what `import deepglass` may load beyond the standard library

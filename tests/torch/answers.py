@@ -41,6 +41,12 @@ def _reduced(function: Call) -> Call:
     return lambda x, dim, keepdim: function(x, dim, keepdim) if dim else x * 1
 
 
+def _spread(function: Call) -> Call:
+    return lambda x, dim, correction, keepdim: function(
+        x, dim, correction=correction, keepdim=keepdim
+    )
+
+
 def _pad(x: Tensor, widths: Any, value: float) -> Tensor:
     lengths = [
         before + after + n + between * max(n - 1, 0)
@@ -118,13 +124,29 @@ CALLS: dict[str, Call] = {
     "mul": torch.mul,
     "div": torch.div,
     "neg": torch.neg,
+    "abs": torch.abs,
+    "floor": torch.floor,
+    "ceil": torch.ceil,
+    "trunc": torch.trunc,
+    "round": torch.round,
+    "floor_divide": lambda x, y: torch.div(x, y, rounding_mode="floor"),
+    "remainder": torch.remainder,
+    "sign": torch.sign,
+    "clamp_min": torch.clamp_min,
+    "clamp_max": torch.clamp_max,
+    "bitwise_and": torch.bitwise_and,
+    "bitwise_or": torch.bitwise_or,
+    "bitwise_xor": torch.bitwise_xor,
     "exp": torch.exp,
+    "expm1": torch.expm1,
     "log": torch.log,
+    "log1p": torch.log1p,
     "sqrt": torch.sqrt,
     "rsqrt": torch.rsqrt,
     "tanh": torch.tanh,
     "sigmoid": torch.sigmoid,
     "maximum": torch.maximum,
+    "minimum": torch.minimum,
     "eq": torch.eq,
     "ne": torch.ne,
     "lt": torch.lt,
@@ -137,6 +159,8 @@ CALLS: dict[str, Call] = {
     "scatter_add": lambda x, index, source, dim: torch.scatter_add(x, dim, index, source),
     "sum": _reduced(torch.sum),
     "amax": _reduced(torch.amax),
+    "var": _spread(torch.var),
+    "std": _spread(torch.std),
     "argmax": lambda x, dim, keepdim: torch.argmax(x, dim[0], keepdim),
     "matmul": torch.matmul,
     "conv2d": lambda x, w, stride, padding: F.conv2d(x, w, None, stride, padding),

@@ -6,30 +6,40 @@ from .convolution import conv2d
 from .counting import iota
 from .dropout import dropout
 from .elementwise import (
+    abs,
     add,
     div,
     eq,
-    exp,
     ge,
     gt,
     le,
-    log,
     lt,
     maximum,
+    minimum,
     mul,
     ne,
     neg,
-    rsqrt,
-    sigmoid,
-    sqrt,
     sub,
-    tanh,
     to,
     where,
 )  # fmt: skip
+from .functions import exp, expm1, log, log1p, log2, log10, rsqrt, sigmoid, sqrt, tanh
 from .indexing import gather, scatter_add
 from .joining import cat, stack
 from .keys import getitem
+from .logic import (
+    bitwise_and,
+    bitwise_not,
+    bitwise_or,
+    bitwise_xor,
+    isfinite,
+    isinf,
+    isnan,
+    logical_and,
+    logical_not,
+    logical_or,
+    logical_xor,
+)  # fmt: skip
 from .losses import cross_entropy, mse_loss
 from .movement import (
     broadcast_to,
@@ -45,21 +55,41 @@ from .movement import (
     unsqueeze,
 )  # fmt: skip
 from .normalization import batch_norm, layer_norm
+from .piecewise import (
+    ceil,
+    clamp,
+    clamp_max,
+    clamp_min,
+    clip,
+    floor,
+    floor_divide,
+    heaviside,
+    remainder,
+    round,
+    sign,
+    trunc,
+)  # fmt: skip
 from .random import Generator, default_generator, manual_seed, rand
-from .reduction import amax, argmax, max, mean, sum
+from .reduction import all, amax, amin, any, argmax, argmin, max, mean, min, sum
 from .repeating import meshgrid, repeat, repeat_interleave, tile
 from .slicing import chunk, narrow, pad, split, unbind
 from .softmax import log_softmax, softmax
+from .statistics import std, var
 from .turning import flip, roll
 from .window import max_pool2d
 
 __all__ = [
-    "Generator", "add", "amax", "argmax", "batch_norm", "bmm", "broadcast_to", "cat", "chunk",
-    "conv2d", "cross_entropy", "default_generator", "div", "dot", "dropout", "eq", "exp",
-    "expand", "flatten", "flip", "gather", "ge", "getitem", "gt", "iota", "layer_norm", "le",
-    "log", "log_softmax", "lt", "manual_seed", "matmul", "max", "max_pool2d", "maximum", "mean",
-    "meshgrid", "mm", "movedim", "mse_loss", "mul", "mv", "narrow", "ne", "neg", "outer", "pad",
-    "permute", "rand", "relu", "repeat", "repeat_interleave", "reshape", "roll", "rsqrt",
-    "scatter_add", "sigmoid", "softmax", "split", "sqrt", "squeeze", "stack", "sub", "sum",
-    "swapaxes", "tanh", "tile", "to", "transpose", "unbind", "unflatten", "unsqueeze", "where",
+    "Generator", "abs", "add", "all", "amax", "amin", "any", "argmax", "argmin", "batch_norm",
+    "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "bmm", "broadcast_to", "cat",
+    "ceil", "chunk", "clamp", "clamp_max", "clamp_min", "clip", "conv2d", "cross_entropy",
+    "default_generator", "div", "dot", "dropout", "eq", "exp", "expand", "expm1", "flatten",
+    "flip", "floor", "floor_divide", "gather", "ge", "getitem", "gt", "heaviside", "iota",
+    "isfinite", "isinf", "isnan", "layer_norm", "le", "log", "log1p", "log2", "log10",
+    "log_softmax", "logical_and", "logical_not", "logical_or", "logical_xor", "lt",
+    "manual_seed", "matmul", "max", "max_pool2d", "maximum", "mean", "meshgrid", "min",
+    "minimum", "mm", "movedim", "mse_loss", "mul", "mv", "narrow", "ne", "neg", "outer", "pad",
+    "permute", "rand", "relu", "remainder", "repeat", "repeat_interleave", "reshape", "roll",
+    "round", "rsqrt", "scatter_add", "sigmoid", "sign", "softmax", "split", "sqrt", "squeeze",
+    "stack", "std", "sub", "sum", "swapaxes", "tanh", "tile", "to", "transpose", "trunc",
+    "unbind", "unflatten", "unsqueeze", "var", "where",
 ]  # fmt: skip

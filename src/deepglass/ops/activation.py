@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from ..graph.kinds import Composite
-from ..graph.op import Op, Sample
+from ..graph.op import Op
 from ..graph.tensor import Tensor, apply, as_tensor
 from .elementwise import gt, maximum, same, where
-from .samples import unary_samples
-
-
-def _away_from_zero(rng: np.random.Generator) -> Iterator[Sample]:
-    for sample in unary_samples(-2, 2)(rng):
-        x = sample.args[0]
-        yield Sample((np.where(np.abs(x) < 0.05, 0.05, x),))
-    yield Sample((np.array([0.0, -0.0, np.nan, np.inf, -np.inf]),), smooth=False)
-
+from .samples import away_from_zero
 
 RELU = Op(
     name="relu",
@@ -27,7 +18,7 @@ RELU = Op(
     reference=lambda x: np.maximum(x, 0),
     kernel=Composite(lambda x: maximum(x, 0)),
     gradient=(lambda g, y, x: where(gt(y, 0), g, 0),),
-    samples=_away_from_zero,
+    samples=away_from_zero,
     doc="max(x, 0).",
 )
 

@@ -1,4 +1,5 @@
-"""Elementwise ops: one result element from the elements at the same place.
+"""Elementwise arithmetic, comparisons and choices: one result element from the elements at the
+same place.
 
 The public function of each is the record itself: calling it converts numbers, promotes
 types and broadcasts shapes, so that the op proper meets inputs of one type and shape and
@@ -20,7 +21,7 @@ from ..graph.op import Misuse, Op, Sample
 from ..graph.tensor import Tensor, apply, as_tensor
 from ..graph.types import DType, TensorType, bool_, dtype_of, float32, promote
 from .movement import broadcast_together
-from .samples import SHAPES, binary_samples, compare_samples, real, unary_samples
+from .samples import SHAPES, away_from_zero, binary_samples, compare_samples, real, unary_samples
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -107,29 +108,6 @@ def _comparison(name: str) -> Callable[..., TensorType]:
     return infer
 
 
-def _unary(
-    name: str,
-    reference: Callable[..., Any],
-    rule: Callable[..., Any],
-    gradient: Callable[..., Any],
-    interval: tuple[float, float],
-    doc: str,
-    notation: str = "",
-) -> ElementwiseOp:
-    """A smooth function of one real number."""
-    return ElementwiseOp(
-        name=name,
-        infer=same(name, "float"),
-        reference=reference,
-        kernel=Elementwise(rule),
-        gradient=(gradient,),
-        samples=unary_samples(*interval),
-        notation=notation,
-        doc=doc,
-        floats=True,
-    )
-
-
 add = ElementwiseOp(
     name="add",
     infer=same("add", "float", "signed", "unsigned"),
@@ -198,82 +176,6 @@ neg = ElementwiseOp(
     doc="-x.",
 )
 
-exp = _unary(
-    "exp", np.exp, lambda b, x: b.exp(x), lambda g, y, x: g * y, (-3, 3),
-    """e to the power of x.
-
-    Numerics: overflows to inf above 88.7 (float32) and 709.8 (float64).
-    """,
-)  # fmt: skip
-
-log = _unary(
-    "log", np.log, lambda b, x: b.log(x), lambda g, y, x: g / x, (0.1, 5),
-    """The natural logarithm of x.
-
-    Numerics: -inf at 0, NaN below.
-    """,
-)  # fmt: skip
-
-sqrt = _unary(
-    "sqrt", np.sqrt, lambda b, x: b.sqrt(x), lambda g, y, x: g * 0.5 / y, (0.1, 5),
-    """The square root of x.
-
-    Gradient: 1 / (2 sqrt(x)); inf at 0.
-    """, "√{0}",
-)  # fmt: skip
-
-rsqrt = _unary(
-    "rsqrt", lambda x: 1 / np.sqrt(x), lambda b, x: b.rsqrt(x),
-    lambda g, y, x: g * -0.5 * y * y * y, (0.1, 5),
-    "1 / sqrt(x).",
-)  # fmt: skip
-
-tanh = _unary(
-    "tanh", np.tanh, lambda b, x: b.tanh(x), lambda g, y, x: g * (1 - y * y), (-3, 3),
-    "The hyperbolic tangent of x, between -1 and 1.",
-)  # fmt: skip
-
-
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    decay = np.exp(-np.abs(x))
-    return np.asarray(np.where(x >= 0, 1, decay) / (1 + decay))
-
-
-sigmoid = _unary(
-    "sigmoid", _sigmoid, lambda b, x: b.sigmoid(x), lambda g, y, x: g * (y * (1 - y)), (-3, 3),
-    """1 / (1 + exp(-x)), between 0 and 1.
-
-    Numerics: never overflows; 0 far below, 1 far above zero.
-    """, "σ({0})",
-)  # fmt: skip
-
-
-def _share(g: Tensor, mine: Tensor, other: Tensor) -> Tensor:
-    return where(gt(mine, other), g, where(eq(mine, other), g * 0.5, 0.0))
-
-
-def _maximum_samples(rng: np.random.Generator) -> Iterator[Sample]:
-    yield from binary_samples()(rng)
-    yield from compare_samples(rng)
-
-
-maximum = ElementwiseOp(
-    name="maximum",
-    infer=same("maximum"),
-    reference=np.maximum,
-    kernel=Elementwise(lambda b, x, y: b.maximum(x, y)),
-    gradient=(lambda g, out, x, y: _share(g, x, y), lambda g, out, x, y: _share(g, y, x)),
-    samples=_maximum_samples,
-    notation="max({0}, {1})",
-    doc="""The larger of x and y, broadcast; NaN when either is.
-
-    Gradient: goes to the larger; half to each where they are equal.
-
-    >>> maximum(Tensor([-1.0, 2.0]), 0)
-    tensor([0., 2.])
-    """,
-)
-
 
 def _compare(name: str, reference: Any, sign: str, doc: str) -> ElementwiseOp:
     return ElementwiseOp(
@@ -293,6 +195,83 @@ lt = _compare("lt", np.less, "<", "Whether x is less than y.")
 le = _compare("le", np.less_equal, "≤", "Whether x is at most y.")
 gt = _compare("gt", np.greater, ">", "Whether x is greater than y.")
 ge = _compare("ge", np.greater_equal, "≥", "Whether x is at least y.")
+
+
+abs = ElementwiseOp(
+    name="abs",
+    infer=same("abs", "float", "signed", "unsigned"),
+    reference=np.abs,
+    kernel=Elementwise(lambda b, x: b.abs(x)),
+    gradient=(lambda g, out, x: where(gt(x, 0), g, where(lt(x, 0), -g, 0.0)),),
+    samples=away_from_zero,
+    misuses=(
+        Misuse((np.array([True]),), {}, DTypeError, "float, signed, unsigned; got bool[1]"),
+        Misuse((np.array([[True, False]]),), {}, DTypeError, "got bool[1, 2]. Convert"),
+    ),
+    notation="|{0}|",
+    doc="""The size of x: x without its sign.
+
+    Gradient: the sign of x; 0 at 0.
+
+    >>> abs(Tensor([-1.5, 2.0]))
+    tensor([1.5, 2. ])
+    """,
+)
+
+
+def _share(first: Callable[..., Tensor], g: Tensor, mine: Tensor, other: Tensor) -> Tensor:
+    return where(first(mine, other), g, where(eq(mine, other), g * 0.5, 0.0))
+
+
+def _extremum_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    yield from binary_samples()(rng)
+    yield from compare_samples(rng)
+
+
+def _extremum(
+    name: str, reference: Any, rule: Callable[..., Any], first: Any, doc: str
+) -> ElementwiseOp:
+    """``first(x, y)`` is where x is the result."""
+    return ElementwiseOp(
+        name=name,
+        infer=same(name),
+        reference=reference,
+        kernel=Elementwise(rule),
+        gradient=(
+            lambda g, out, x, y: _share(first, g, x, y),
+            lambda g, out, x, y: _share(first, g, y, x),
+        ),
+        samples=_extremum_samples,
+        misuses=(
+            Misuse((np.ones(2), np.ones(3)), {}, DTypeError, "one shape and type"),
+            Misuse((np.ones(2), np.array([1, 2])), {}, DTypeError, "broadcasts and promotes"),
+        ),
+        notation=f"{name[:3]}({{0}}, {{1}})",
+        doc=doc,
+    )
+
+
+maximum = _extremum(
+    "maximum", np.maximum, lambda b, x, y: b.maximum(x, y), lambda x, y: gt(x, y),
+    """The larger of x and y, broadcast; NaN when either is.
+
+    Gradient: goes to the larger; half to each where they are equal.
+
+    >>> maximum(Tensor([-1.0, 2.0]), 0)
+    tensor([0., 2.])
+    """,
+)  # fmt: skip
+
+minimum = _extremum(
+    "minimum", np.minimum, lambda b, x, y: b.minimum(x, y), lambda x, y: lt(x, y),
+    """The smaller of x and y, broadcast; NaN when either is.
+
+    Gradient: goes to the smaller; half to each where they are equal.
+
+    >>> minimum(Tensor([-1.0, 2.0]), 0)
+    tensor([-1.,  0.])
+    """,
+)  # fmt: skip
 
 
 def _where_type(condition: TensorType, x: TensorType, y: TensorType) -> TensorType:

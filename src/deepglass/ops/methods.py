@@ -14,8 +14,12 @@ from ..errors import DomainError, ShapeError
 from ..graph.graph import ALIAS
 from ..graph.tensor import Tensor, apply, as_tensor, read
 from . import elementwise as e
+from . import functions as f
+from . import logic as l
 from . import movement as m
+from . import piecewise as p
 from . import reduction as r
+from . import statistics as s
 from .activation import relu
 from .contraction import bmm, dot, matmul, mm, mv, outer
 from .indexing import gather, scatter_add
@@ -99,7 +103,7 @@ def _power(x: Tensor, n: Any) -> Tensor:
             result = result * x
         return result
     if n == 0.5:
-        return e.sqrt(x)
+        return f.sqrt(x)
     raise DomainError(f"power: exponents -4 to 4 and 0.5; got {n!r}. Use exp(n * log(x)).")
 
 
@@ -108,13 +112,30 @@ METHODS: dict[str, Any] = {
     "__sub__": e.sub, "__rsub__": _reflected(e.sub), "__isub__": _in_place(e.sub),
     "__mul__": e.mul, "__rmul__": _reflected(e.mul), "__imul__": _in_place(e.mul),
     "__truediv__": e.div, "__rtruediv__": _reflected(e.div), "__itruediv__": _in_place(e.div),
-    "__pow__": _power, "__neg__": e.neg, "__matmul__": matmul, "__rmatmul__": _reflected(matmul),
+    "__floordiv__": p.floor_divide, "__rfloordiv__": _reflected(p.floor_divide),
+    "__ifloordiv__": _in_place(p.floor_divide),
+    "__mod__": p.remainder, "__rmod__": _reflected(p.remainder), "__imod__": _in_place(p.remainder),
+    "__and__": l.bitwise_and, "__rand__": _reflected(l.bitwise_and),
+    "__iand__": _in_place(l.bitwise_and),
+    "__or__": l.bitwise_or, "__ror__": _reflected(l.bitwise_or), "__ior__": _in_place(l.bitwise_or),
+    "__xor__": l.bitwise_xor, "__rxor__": _reflected(l.bitwise_xor),
+    "__ixor__": _in_place(l.bitwise_xor),
+    "__pow__": _power, "__neg__": e.neg, "__abs__": e.abs, "__invert__": l.bitwise_not,
+    "__matmul__": matmul, "__rmatmul__": _reflected(matmul),
     "__eq__": e.eq, "__ne__": e.ne, "__lt__": e.lt, "__le__": e.le, "__gt__": e.gt,
     "__ge__": e.ge, "__getitem__": getitem, "__setitem__": setitem,
-    "exp": e.exp, "log": e.log, "sqrt": e.sqrt, "rsqrt": e.rsqrt, "tanh": e.tanh,
-    "sigmoid": e.sigmoid, "relu": relu, "softmax": softmax, "log_softmax": log_softmax,
-    "maximum": e.maximum, "to": e.to, "sum": r.sum, "mean": r.mean, "max": r.max,
-    "amax": r.amax, "argmax": r.argmax, "matmul": matmul, "reshape": m.reshape, "view": m.reshape,
+    "exp": f.exp, "expm1": f.expm1, "log": f.log, "log1p": f.log1p, "log2": f.log2,
+    "log10": f.log10, "sqrt": f.sqrt, "rsqrt": f.rsqrt, "tanh": f.tanh, "sigmoid": f.sigmoid,
+    "abs": e.abs, "maximum": e.maximum, "minimum": e.minimum, "floor": p.floor, "ceil": p.ceil,
+    "trunc": p.trunc, "round": p.round, "floor_divide": p.floor_divide, "remainder": p.remainder,
+    "sign": p.sign, "heaviside": p.heaviside, "clamp": p.clamp, "clamp_min": p.clamp_min,
+    "clamp_max": p.clamp_max, "clip": p.clip, "logical_and": l.logical_and,
+    "logical_or": l.logical_or, "logical_xor": l.logical_xor, "logical_not": l.logical_not,
+    "isnan": l.isnan, "isinf": l.isinf, "isfinite": l.isfinite,
+    "relu": relu, "softmax": softmax, "log_softmax": log_softmax,
+    "to": e.to, "sum": r.sum, "mean": r.mean, "max": r.max, "min": r.min, "amax": r.amax,
+    "amin": r.amin, "argmax": r.argmax, "argmin": r.argmin, "any": r.any, "all": r.all,
+    "var": s.var, "std": s.std, "matmul": matmul, "reshape": m.reshape, "view": m.reshape,
     "flatten": m.flatten, "permute": m.permute, "transpose": m.transpose,
     "broadcast_to": m.broadcast_to, "gather": gather, "scatter_add": scatter_add,
     "squeeze": m.squeeze, "unsqueeze": m.unsqueeze, "unflatten": m.unflatten,

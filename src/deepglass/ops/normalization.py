@@ -12,32 +12,12 @@ from ..errors import ShapeError
 from ..graph.kinds import Composite
 from ..graph.op import Op, Sample
 from ..graph.tensor import Tensor, apply, as_tensor
-from .elementwise import rsqrt, same
+from .elementwise import same
+from .functions import rsqrt
 from .movement import reshape
-from .reduction import mean, sum
+from .reduction import sum
 from .samples import real
-
-
-def moments(x: Tensor, dims: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """Return mean and biased variance over ``dims``, kept as axes of length 1.
-
-    For images, (batch, channels, ...), each image's own mean and squared deviations are
-    found first and then combined, so that squares of large numbers are never subtracted
-    from one another, and one image is a unit of work.
-
-    Source: Chan, Golub and LeVeque (1983), equations 2.1.
-    """
-    inner = tuple(d for d in dims if d != 0)
-    if dims == inner or not inner:
-        center = mean(x, dims, keepdim=True)
-        deviation = x - center
-        return center, mean(deviation * deviation, dims, keepdim=True)
-    local = mean(x, inner, keepdim=True)
-    deviation = x - local
-    within = mean(deviation * deviation, inner, keepdim=True)
-    center = mean(local, 0, keepdim=True)
-    between = local - center
-    return center, mean(within, 0, keepdim=True) + mean(between * between, 0, keepdim=True)
+from .statistics import moments
 
 
 def _standardize(x: Tensor, dims: tuple[int, ...], eps: float) -> Tensor:

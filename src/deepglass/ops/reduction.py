@@ -12,9 +12,10 @@ from ..errors import ShapeError
 from ..graph.kinds import Reduction
 from ..graph.op import Misuse, Op
 from ..graph.tensor import Tensor, apply, as_tensor
-from ..graph.types import DType, Shape, TensorType, dtype_of, int64, uint64
+from ..graph.types import DType, Shape, TensorType, bool_, dtype_of, int64, uint64
 from .elementwise import eq, to
 from .indexing import gather
+from .logic import bitwise_not, logical_not
 from .movement import axis_of, broadcast_to, reshape
 from .samples import along_axes, apart, real
 
@@ -38,7 +39,7 @@ def reduced_shape(shape: Shape, dim: tuple[int, ...], keepdim: bool) -> Shape:
     return tuple(n for d, n in enumerate(shape) if d not in dim)
 
 
-def _spread(g: Tensor, x: Tensor, dim: tuple[int, ...]) -> Tensor:
+def spread(g: Tensor, x: Tensor, dim: tuple[int, ...]) -> Tensor:
     """``g``, which lacks the axes ``dim`` or has them as 1, repeated to the shape of x."""
     return broadcast_to(reshape(g, reduced_shape(x.shape, dim, keepdim=True)), x.shape)
 
@@ -59,37 +60,44 @@ SUM = Op(
         x, axis=dim, keepdims=keepdim, dtype=_sum_dtype(dtype_of(x.dtype)).numpy
     ),
     kernel=Reduction("add"),
-    gradient=(lambda g, y, x, dim, keepdim: _spread(g, x, dim),),
+    gradient=(lambda g, y, x, dim, keepdim: spread(g, x, dim),),
     samples=along_axes(real),
     notation="Σ({0}, {dim})",
     doc="The sum of the elements along the axes dim.",
 )
 
 
-def sum(x: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:
+def sum(x: Any, dim: Dims = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
     """Return the sum of the elements along ``dim`` (all axes unless given).
 
     Args:
         x: any tensor; booleans are counted, and integers summed, as int64.
         dim: one axis, several, or None for all.
         keepdim: leave the reduced axes in place with length 1.
+        dtype: the element type to sum in, and of the result.
 
     >>> sum(Tensor([[1, 2], [3, 4]]), 0)
     tensor([4, 6])
     """
-    x = as_tensor(x)
-    return apply(SUM, x, dim=dims_of("sum", dim, x.ndim), keepdim=keepdim)
+    x = as_tensor(x) if dtype is None else to(x, dtype)
+    total = apply(SUM, x, dim=dims_of("sum", dim, x.ndim), keepdim=keepdim)
+    return total if dtype is None else to(total, dtype)
 
 
-def mean(x: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:
+def mean(x: Any, dim: Dims = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
     """Return the mean of the elements along ``dim`` (all axes unless given).
+
+    Args:
+        x: any tensor; whole numbers and truth values are averaged as float32.
+        dim, keepdim: as for `sum`.
+        dtype: the element type to compute in, and of the result.
 
     Numerics: NaN over no elements at all.
 
     >>> mean(Tensor([1.0, 2.0, 6.0]))
     tensor(3.)
     """
-    x = as_tensor(x)
+    x = as_tensor(x) if dtype is None else to(x, dtype)
     if not x.dtype.is_float:
         x = to(x, "float32")
     count = prod(x.shape[d] for d in dims_of("mean", dim, x.ndim))
@@ -98,7 +106,7 @@ def mean(x: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:
 
 def _needs_elements(name: str) -> Callable[[TensorType, tuple[int, ...]], None]:
     def check(x: TensorType, dim: tuple[int, ...]) -> None:
-        if any(x.shape[d] == 0 for d in dim):
+        if 0 in [x.shape[d] for d in dim]:
             raise ShapeError(f"{name}: at least one element is needed; got {x} along dim {dim}.")
 
     return check
@@ -110,8 +118,8 @@ def _max_type(x: TensorType, dim: tuple[int, ...], keepdim: bool) -> TensorType:
 
 
 def _max_gradient(g: Tensor, y: Tensor, x: Tensor, dim: tuple[int, ...], keepdim: bool) -> Tensor:
-    winners = to(eq(x, _spread(y, x, dim)), x.dtype)
-    return winners * _spread(g, x, dim) / sum(winners, dim, keepdim=True)
+    winners = to(eq(x, spread(y, x, dim)), x.dtype)
+    return winners * spread(g, x, dim) / sum(winners, dim, keepdim=True)
 
 
 AMAX = Op(
@@ -141,8 +149,27 @@ def amax(x: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:
     return apply(AMAX, x, dim=dims_of("amax", dim, x.ndim), keepdim=keepdim)
 
 
+def _reversed(x: Tensor) -> Tensor:
+    """The same elements in the opposite order of size; doing it twice changes nothing."""
+    return -x if x.dtype.is_float else bitwise_not(x)
+
+
+def amin(x: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:
+    """Return the smallest element along ``dim`` (all axes unless given); NaN if there is one.
+
+    Gradient: shared equally among equal minima.
+
+    >>> amin(Tensor([[1, 5], [7, 2]]), 1)
+    tensor([1, 2])
+    """
+    x = as_tensor(x)
+    dims = dims_of("amin", dim, x.ndim)
+    _needs_elements("amin")(x.type, dims)
+    return _reversed(amax(_reversed(x), dims, keepdim))
+
+
 class Extreme(NamedTuple):
-    """What `max` along an axis returns: the values and where they stand."""
+    """What `max` and `min` along an axis return: the values and where they stand."""
 
     values: Tensor
     indices: Tensor
@@ -156,13 +183,25 @@ def max(x: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     >>> max(Tensor([[1, 5], [7, 2]]), 1).indices
     tensor([1, 0])
     """
-    x = as_tensor(x)
-    if dim is None:
-        return amax(x)
-    indices = argmax(x, dim, keepdim=True)
+    return amax(x) if dim is None else _extreme("max", argmax, as_tensor(x), dim, keepdim)
+
+
+def min(x: Any, dim: int | None = None, keepdim: bool = False) -> Any:
+    """Return the smallest element; along an axis, (values, indices) as PyTorch does.
+
+    Gradient: over all elements, shared among equal minima; along an axis, to the first.
+
+    >>> min(Tensor([[1, 5], [7, 2]]), 1).indices
+    tensor([0, 1])
+    """
+    return amin(x) if dim is None else _extreme("min", argmin, as_tensor(x), dim, keepdim)
+
+
+def _extreme(name: str, find: Callable[..., Tensor], x: Tensor, dim: int, keepdim: bool) -> Extreme:
+    indices = find(x, dim, keepdim=True)
     values = gather(x, dim, indices)
     if not keepdim:
-        shape = reduced_shape(x.shape, dims_of("max", dim, x.ndim), keepdim=False)
+        shape = reduced_shape(x.shape, dims_of(name, dim, x.ndim), keepdim=False)
         values, indices = reshape(values, shape), reshape(indices, shape)
     return Extreme(values, indices)
 
@@ -198,3 +237,50 @@ def argmax(x: Any, dim: int | None = None, keepdim: bool = False) -> Tensor:
     if dim is None:
         return argmax(reshape(x, -1), 0)
     return apply(ARGMAX, x, dim=dims_of("argmax", dim, x.ndim), keepdim=keepdim)
+
+
+def argmin(x: Any, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """Return the position of the first smallest element along ``dim``.
+
+    Args:
+        x: any tensor.
+        dim: one axis; None counts positions in the flattened tensor.
+        keepdim: leave the reduced axis in place with length 1.
+
+    >>> argmin(Tensor([[1, 5], [7, 2]]), 1)
+    tensor([0, 1])
+    """
+    x = as_tensor(x)
+    flat = reshape(x, -1) if dim is None else x
+    dims = dims_of("argmin", 0 if dim is None else dim, flat.ndim)
+    _needs_elements("argmin")(flat.type, dims)
+    return argmax(_reversed(flat), dims[0], keepdim)
+
+
+def any(x: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:
+    """Return whether an element along ``dim`` (all axes unless given) is not 0.
+
+    False over no elements at all.
+
+    >>> any(Tensor([[0, 5], [0, 0]]), 1)
+    tensor([ True, False])
+    """
+    return _any("any", to(x, bool_), dim, keepdim)
+
+
+def all(x: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:
+    """Return whether no element along ``dim`` (all axes unless given) is 0.
+
+    True over no elements at all.
+
+    >>> all(Tensor([[1, 5], [0, 2]]), 1)
+    tensor([ True, False])
+    """
+    return logical_not(_any("all", logical_not(x), dim, keepdim))
+
+
+def _any(name: str, x: Tensor, dim: Dims, keepdim: bool) -> Tensor:
+    dims = dims_of(name, dim, x.ndim)
+    if prod(x.shape[d] for d in dims):
+        return amax(x, dims, keepdim)
+    return broadcast_to(Tensor(False), reduced_shape(x.shape, dims, keepdim))

@@ -37,6 +37,16 @@ def unary_samples(low: float, high: float) -> Samples:
     return samples
 
 
+def away_from_zero(rng: np.random.Generator) -> Iterator[Sample]:
+    """One real array without numbers close to 0, where there is a kink; then odd numbers, and 0
+    itself, where the gradient is a convention."""
+    for sample in unary_samples(-2, 2)(rng):
+        x = sample.args[0]
+        yield Sample((np.where(np.abs(x) < 0.05, 0.05, x),))
+    yield Sample((np.array([0.0, -0.0, np.nan, np.inf, -np.inf]),), smooth=False)
+    yield Sample((np.array([0.0, -0.0, 1.5, -1.5]),), smooth=False)
+
+
 def binary_samples(low: float = -2, high: float = 2, low2: float | None = None) -> Samples:
     """Samples of two real arrays of one shape; ``low2`` is the least value of the second."""
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import DomainError
 from ..graph.tensor import Buffer, Parameter, Tensor
-from ..ops.elementwise import exp, sqrt
+from ..ops.functions import exp, sqrt
 from .optimizer import Optimizer, ParamGroup
 
 

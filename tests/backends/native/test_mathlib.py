@@ -11,9 +11,12 @@ from deepglass.backends.native.cpu import forced_cpu, host
 from deepglass.backends.native.executable import Executable
 from deepglass.graph.types import DType, float32, float64
 
-FUNCTIONS = ("exp", "log", "tanh", "sigmoid", "sqrt", "rsqrt")
+FUNCTIONS = ("exp", "expm1", "log", "log1p", "tanh", "sigmoid", "sqrt", "rsqrt")
 # the largest errors `mathlib` states, in units in the last place
-ULP = {"exp": 1.03, "log": 0.88, "tanh": 1.49, "sigmoid": 1.99, "sqrt": 0.5, "rsqrt": 1.48}
+ULP = {
+    "exp": 1.03, "expm1": 1.98, "log": 0.88, "log1p": 1.45, "tanh": 1.49, "sigmoid": 1.99,
+    "sqrt": 0.5, "rsqrt": 1.48,
+}  # fmt: skip
 COUNT = 200_000
 
 
@@ -42,12 +45,16 @@ def arguments(op: str, dtype: DType) -> np.ndarray:
     """Numbers of all sizes the function distinguishes, subnormal ones included."""
     rng = np.random.default_rng(0)
     single = dtype is float32
+    if op == "log1p":
+        size = np.exp2(rng.uniform(-40, 127 if single else 1023, COUNT // 2))
+        near_zero = rng.uniform(-1, 1, COUNT // 2) * np.exp2(rng.uniform(-30, 0, COUNT // 2))
+        return np.concatenate([size, near_zero]).astype(dtype.numpy)
     if op in ("log", "sqrt", "rsqrt"):
         low, high = (-149, 128) if single else (-1074, 1024)
         near_one = 1 + rng.uniform(-0.5, 0.5, COUNT // 2)
         whole = np.ldexp(rng.uniform(0.5, 1, COUNT // 2), rng.integers(low, high + 1, COUNT // 2))
         return np.concatenate([near_one, whole]).astype(dtype.numpy)
-    reach = {"exp": 87 if single else 708, "sigmoid": 87 if single else 708}.get(op, 22)
+    reach = {"tanh": 22}.get(op, 87 if single else 708)
     wide = rng.uniform(-reach, reach, COUNT // 2)
     small = rng.choice([-1.0, 1.0], COUNT // 2) * np.exp2(rng.uniform(-40, 2, COUNT // 2))
     return np.concatenate([wide, small]).astype(dtype.numpy)
@@ -96,8 +103,9 @@ def test_exp_and_sigmoid_underflow_gradually(dtype: DType) -> None:
 
 @pytest.mark.parametrize("dtype", [float32, float64], ids=str)
 def test_odd_functions_keep_the_sign_of_zero(dtype: DType) -> None:
-    got = evaluate("tanh", np.array([0.0, -0.0], dtype.numpy), dtype)
-    assert list(np.signbit(got)) == [False, True]
+    for op in ("expm1", "log1p", "tanh"):
+        got = evaluate(op, np.array([0.0, -0.0], dtype.numpy), dtype)
+        assert list(np.signbit(got)) == [False, True]
 
 
 @pytest.mark.parametrize("kind", ["avx2", "sse"])

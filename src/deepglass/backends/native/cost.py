@@ -13,7 +13,8 @@ from ...graph.graph import Node
 from ...graph.kinds import Elementwise, Pull
 
 WEIGHTS = {
-    "exp": 8.0, "log": 8.0, "tanh": 10.0, "sigmoid": 10.0, "sqrt": 4.0, "rsqrt": 5.0, "div": 4.0,
+    "exp": 8.0, "expm1": 9.0, "log": 8.0, "log1p": 12.0, "tanh": 10.0, "sigmoid": 10.0,
+    "sqrt": 4.0, "rsqrt": 5.0, "div": 4.0,
     "const": 0.0, "cast": 0.5,
 }  # fmt: skip
 

@@ -137,8 +137,9 @@ Expr = Const | Iota | Load | Call | Acc
 # maximum and minimum hand on NaN as NumPy does; shr is logical
 OPS = frozenset(
     {
-        *("add", "sub", "mul", "div", "neg", "maximum", "minimum", "floordiv", "mod"),
-        *("exp", "log", "sqrt", "rsqrt", "tanh", "sigmoid"),
+        *("add", "sub", "mul", "div", "neg", "abs", "maximum", "minimum", "floordiv", "mod"),
+        *("floor", "round", "exp", "expm1", "log", "log1p", "sqrt", "rsqrt", "tanh"),
+        "sigmoid",
         *("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "xor", "not", "shl", "shr"),
         *("where", "cast"),
     }

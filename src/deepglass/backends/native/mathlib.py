@@ -1,4 +1,4 @@
-"""exp, log, tanh, sigmoid, sqrt and rsqrt for float32 and float64, scalars or vectors.
+"""Exponentials, logarithms, roots and their like for float32 and float64, scalars or vectors.
 
 Each function emits a branch-free sequence of IEEE operations, the same for every lane and
 every CPU. The polynomials are minimax fits (Remez exchange at 60 digits) of the functions
@@ -7,7 +7,9 @@ the last place of the result (`tests/backends/native/test_mathlib.py` keeps watc
 
     function    float32   float64
     exp            1.03      0.99
+    expm1          1.57      1.97
     log            0.88      0.88
+    log1p          1.44      1.26
     tanh           1.49      1.47
     sigmoid        1.95      1.99
     sqrt           0.50      0.50
@@ -38,6 +40,7 @@ class _Format:
         ln2_high: ln 2 rounded to the format.
         ln2_low: what is missing from it.
         exp_range: arguments beyond these give 0 or inf.
+        expm1_range: arguments beyond these give -1 or inf.
         exp_tail: fit of (e^r - 1 - r) / r^2 on |r| <= ln(2) / 2.
         log_tail: fit of (2 atanh(s) - 2 s) / s^3 in s^2, on |s| <= (sqrt 2 - 1) / (sqrt 2 + 1).
         tanh_tail: fit of (tanh(x) - x) / x^3 in x^2, on |x| <= 0.55.
@@ -49,6 +52,7 @@ class _Format:
     ln2_high: float
     ln2_low: float
     exp_range: tuple[float, float]
+    expm1_range: tuple[float, float]
     exp_tail: tuple[float, ...]
     log_tail: tuple[float, ...]
     tanh_tail: tuple[float, ...]
@@ -61,6 +65,7 @@ _SINGLE = _Format(
     ln2_high=0.6931471824645996,
     ln2_low=-1.9046542999577678785e-9,
     exp_range=(-104.0, 89.0),
+    expm1_range=(-20.0, 89.0),
     exp_tail=(
         0.50000000619357529844,
         0.16666542992302235689,
@@ -84,6 +89,7 @@ _DOUBLE = _Format(
     ln2_high=0.6931471805599453,
     ln2_low=2.319046813846299615494855e-17,
     exp_range=(-746.0, 710.0),
+    expm1_range=(-40.0, 710.0),
     exp_tail=(
         0.50000000000000055502,
         0.16666666666666685987,
@@ -128,14 +134,26 @@ def exp(w: Writer, x: Value) -> Value:
     are neither lost early nor inf too soon.
     """
     low, high = _format(x.dtype).exp_range
-    x = _at_most(w, x, high)
-    x = w.select(w.compare("fcmp olt", x, _like(x, low)), _like(x, low), x)
+    x = _at_least(w, _at_most(w, x, high), low)
     n, r = _split_by_ln2(w, x)
     p = w.binary("fadd", _expm1_near_0(w, r), _like(x, 1.0))
     first = w.binary("lshr", _plus(w, n, 2 * _format(x.dtype).bias), _whole(x, 1))
     second = w.binary("sub", _plus(w, n, 2 * _format(x.dtype).bias), first)
     p = w.binary("fmul", p, _from_exponent(w, first, x.dtype))
     return w.binary("fmul", p, _from_exponent(w, second, x.dtype))
+
+
+def expm1(w: Writer, x: Value) -> Value:
+    """e^x - 1 = 2 (2^(n-1) (e^r - 1) + 2^(n-1) - 1/2), n and r as in `exp`; x itself near 0."""
+    form = _format(x.dtype)
+    low, high = form.expm1_range
+    size = w.intrinsic("fabs", x)
+    within = _at_least(w, _at_most(w, x, high), low)
+    n, r = _split_by_ln2(w, within)
+    half = _from_exponent(w, _plus(w, n, form.bias - 1), x.dtype)
+    t = w.fma(half, _expm1_near_0(w, r), w.binary("fsub", half, _like(x, 0.5)))
+    tiny = w.compare("fcmp olt", size, _like(x, 2.0 ** (-form.mantissa - 2)))
+    return w.select(tiny, x, w.binary("fadd", t, t))
 
 
 def log(w: Writer, x: Value) -> Value:
@@ -156,6 +174,17 @@ def log(w: Writer, x: Value) -> Value:
     part = w.fma(e, _like(x, -form.ln2_low), part)
     result = w.fma(e, _like(x, form.ln2_high), w.binary("fsub", f, part))
     return _log_at_the_ends(w, x, result)
+
+
+def log1p(w: Writer, x: Value) -> Value:
+    """log u + c / u, where u is 1 + x rounded and c what the rounding took away."""
+    one = _like(x, 1.0)
+    u = w.binary("fadd", x, one)
+    lost = w.binary("fsub", x, w.binary("fsub", u, one))
+    correction = w.binary("fdiv", lost, u)
+    known = w.compare("fcmp ord", correction, correction)  # unless u is 0 or inf
+    correction = w.select(known, correction, _like(x, 0.0))
+    return w.intrinsic("copysign", w.binary("fadd", log(w, u), correction), x)
 
 
 def tanh(w: Writer, x: Value) -> Value:
@@ -211,6 +240,11 @@ def _plus(w: Writer, n: Value, number: int) -> Value:
 def _at_most(w: Writer, x: Value, limit: float) -> Value:
     """The smaller of ``x`` and ``limit``; NaN stays NaN."""
     return w.select(w.compare("fcmp ogt", x, _like(x, limit)), _like(x, limit), x)
+
+
+def _at_least(w: Writer, x: Value, limit: float) -> Value:
+    """The larger of ``x`` and ``limit``; NaN stays NaN."""
+    return w.select(w.compare("fcmp olt", x, _like(x, limit)), _like(x, limit), x)
 
 
 def _polynomial(w: Writer, x: Value, coefficients: Sequence[float]) -> Value:

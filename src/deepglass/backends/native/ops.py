@@ -22,7 +22,9 @@ _INTEGER_OPCODES = {
 _FLOAT_PREDICATES = {"eq": "oeq", "ne": "une", "lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge"}
 _FUNCTIONS: dict[str, Callable[[Writer, Value], Value]] = {
     "exp": mathlib.exp,
+    "expm1": mathlib.expm1,
     "log": mathlib.log,
+    "log1p": mathlib.log1p,
     "tanh": mathlib.tanh,
     "sigmoid": mathlib.sigmoid,
     "sqrt": mathlib.sqrt,
@@ -65,6 +67,10 @@ def apply(w: Writer, op: str, args: list[Value], dtype: DType) -> Value:
             return cast(w, a, dtype)
         case "neg", [a]:
             return w.negate(a)
+        case "abs", [a]:
+            return magnitude(w, a)
+        case (("floor" | "round"), [a]):
+            return w.intrinsic("floor" if op == "floor" else "roundeven", a)
         case "not", [a]:
             return w.binary("xor", a, constant(_all_ones(a.dtype), a.dtype, a.lanes))
         case "where", [condition, a, b]:
@@ -89,6 +95,15 @@ def compare(w: Writer, op: str, a: Value, b: Value) -> Value:
     if op in ("eq", "ne"):
         return w.compare(f"icmp {op}", a, b)
     return w.compare(f"icmp {'u' if unsigned(a.dtype) else 's'}{op}", a, b)
+
+
+def magnitude(w: Writer, a: Value) -> Value:
+    if a.dtype.is_float:
+        return w.intrinsic("fabs", a)
+    if unsigned(a.dtype):
+        return a
+    negative = w.compare("icmp slt", a, constant(0, a.dtype, a.lanes))
+    return w.select(negative, w.negate(a), a)
 
 
 def extremum(w: Writer, op: str, a: Value, b: Value) -> Value:
@@ -185,8 +200,8 @@ def _float_division(w: Writer, op: str, a: Value, b: Value) -> Value:
         return w.select(nonzero, moved, w.intrinsic("copysign", zero, b))
     q = w.binary("fdiv", w.binary("fsub", a, r), b)
     one = constant(1.0, a.dtype, a.lanes)
-    q = w.select(adjust, w.binary("fsub", q, one), q)
-    return w.intrinsic("roundeven", q)
+    q = w.intrinsic("roundeven", w.select(adjust, w.binary("fsub", q, one), q))
+    return w.select(w.compare("fcmp oeq", b, zero), w.binary("fdiv", a, b), q)
 
 
 def _fold(op: str, args: list[Value], dtype: DType) -> Value | None:

@@ -135,6 +135,8 @@ def _bounds_of(op: str, inner: list[Bounds]) -> Bounds | None:
     match op, inner:
         case "neg", [(a, b)]:
             return -b, -a
+        case "abs", [(a, b)]:
+            return max(a, -b, 0), max(-a, b)
         case "cast", [bounds]:
             return bounds
         case "add", [(a, b), (c, d)]:

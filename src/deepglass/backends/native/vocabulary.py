@@ -138,14 +138,32 @@ class LoopVocabulary:
     def neg(self, x: Scalar) -> Scalar:
         return self._call("neg", x)
 
+    def abs(self, x: Scalar) -> Scalar:
+        return self._call("abs", x)
+
     def maximum(self, x: Scalar, y: Scalar) -> Scalar:
         return self._call("maximum", x, y)
+
+    def minimum(self, x: Scalar, y: Scalar) -> Scalar:
+        return self._call("minimum", x, y)
+
+    def floor(self, x: Scalar) -> Scalar:
+        return self._call("floor", x)
+
+    def round(self, x: Scalar) -> Scalar:
+        return self._call("round", x)
 
     def exp(self, x: Scalar) -> Scalar:
         return self._call("exp", x)
 
+    def expm1(self, x: Scalar) -> Scalar:
+        return self._call("expm1", x)
+
     def log(self, x: Scalar) -> Scalar:
         return self._call("log", x)
+
+    def log1p(self, x: Scalar) -> Scalar:
+        return self._call("log1p", x)
 
     def sqrt(self, x: Scalar) -> Scalar:
         return self._call("sqrt", x)
@@ -189,6 +207,9 @@ class LoopVocabulary:
 
     def xor(self, x: Scalar, y: Scalar) -> Scalar:
         return self._call("xor", x, y)
+
+    def bit_and(self, x: Scalar, y: Scalar) -> Scalar:
+        return self._call("and", x, y)
 
     def bit_or(self, x: Scalar, y: Scalar) -> Scalar:
         return self._call("or", x, y)
