@@ -1,0 +1,128 @@
+"""Downloads, from a server on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pooch
+import pytest
+
+from deepglass.data.fetch import Remote, fetch
+from deepglass.data.sources import cifar, idx
+from deepglass.errors import DataError
+
+CONTENT = b"a published file"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Gives one file whole, and another one cut off."""
+
+    def do_GET(self) -> None:
+        if self.path not in ("/file", "/cut"):
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(CONTENT)))
+        self.end_headers()
+        self.wfile.write(CONTENT if self.path == "/file" else CONTENT[:5])
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("DEEPGLASS_DATA", raising=False)
+    monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path / name)
+    return tmp_path / "deepglass"
+
+
+def remote(url: str, content: bytes = CONTENT) -> Remote:
+    digest = hashlib.sha256(content).hexdigest()
+    return Remote("file.bin", url, digest, len(content), "nobody/nothing, here.txt")
+
+
+def test_a_file_is_downloaded_once(server: str, cache: Path) -> None:
+    path = fetch("things", remote(f"{server}/file"))
+    assert path == cache / "things" / "file.bin"
+    assert path.read_bytes() == CONTENT
+    assert fetch("things", remote("http://127.0.0.1:9/gone")) == path
+
+
+def test_a_damaged_copy_in_the_cache_is_replaced(server: str, cache: Path) -> None:
+    (cache / "things").mkdir(parents=True)
+    (cache / "things" / "file.bin").write_bytes(b"half")
+    assert fetch("things", remote(f"{server}/file")).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("address", "content", "message"),
+    [
+        ("/file", b"something else", "does not match the known hash"),
+        ("/cut", CONTENT, "bytes read|IncompleteRead"),
+        ("/gone", CONTENT, "404"),
+        ("", CONTENT, "refused"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # left sockets
+def test_a_download_that_fails_leaves_nothing(
+    server: str, cache: Path, address: str, content: bytes, message: str
+) -> None:
+    url = server + address if address else "http://127.0.0.1:9/nobody"
+    with pytest.raises(DataError, match=message) as caught:
+        fetch("things", remote(url, content))
+    assert "Nothing was kept" in str(caught.value)
+    assert "DEEPGLASS_DATA" in str(caught.value)
+    assert not list((cache / "things").iterdir())
+
+
+def test_a_full_disk_is_told(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("shutil.move", full)
+    with pytest.raises(DataError, match="No space left"):
+        fetch("things", remote(f"{server}/file"))
+
+
+def test_files_at_hand_come_first(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEEPGLASS_DATA", str(tmp_path))
+    (tmp_path / "things").mkdir()
+    here = tmp_path / "things" / "other.bin"
+    here.write_bytes(b"mine")
+    assert fetch("things", remote("http://127.0.0.1:9/"), "other.bin") == here
+    assert not cache.exists()
+
+
+def test_without_pooch_say_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pooch", None)
+    with pytest.raises(DataError, match=r'pip install "deepglass\[data\]"'):
+        fetch("things", remote("http://127.0.0.1:9/"))
+
+
+def test_every_address_is_cited() -> None:
+    remotes = [cifar.CIFAR10, cifar.CIFAR100]
+    for files in (idx.MNIST_FILES, idx.FASHION_FILES):
+        remotes += [r for part in files.values() for r in part]
+    assert len({r.url for r in remotes}) == 10
+    for entry in remotes:
+        assert len(bytes.fromhex(entry.sha256)) == 32
+        assert entry.url.endswith(entry.name)
+        assert entry.cited.startswith("tensorflow/datasets, tensorflow_datasets/url_checksums/")
