@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from scipy import special, stats
 
 import deepglass as dg
 from deepglass import nn
+from deepglass.errors import DomainError, DTypeError, ShapeError
 from deepglass.graph.op import REGISTRY
 from deepglass.graph.tensor import apply
+from deepglass.testing import assert_close
 
 GOLDEN = Path(__file__).parent / "oracles" / "random_bits.txt"
 
@@ -66,14 +71,20 @@ def test_many_keys_and_counters(backend: str) -> None:
 
 
 def streams() -> str:
-    """The golden page: seed, counter and bits of several streams, in hexadecimal."""
+    """The golden page: seed, counter and bits of several streams, in hexadecimal; and whole
+    numbers below 1000, which have to be the same too."""
     lines = []
     for seed, counter in ((0, 0), (7, 0), (2**64 - 1, 5), (7, 2**32 - 4), (-1, 2**63)):
-        generator = dg.Generator(seed)
-        generator.counter.rebind(dg.tensor(np.uint64(counter)).node)
-        bits = generator.bits((2, 5)).numpy()
-        words = " ".join(f"{b:08x}" for b in bits.reshape(-1))
-        lines.append(f"seed {seed} counter {counter}: {words}")
+        for draw in ("32 bits", "64 bits", "below 1000"):
+            generator = dg.Generator(seed)
+            generator.set_state({**generator.get_state(), "counter": counter})
+            if draw == "below 1000":
+                numbers = [str(n) for n in dg.randint(1000, 10, generator=generator).tolist()]
+            else:
+                dtype = dg.uint32 if draw == "32 bits" else dg.uint64
+                bits = generator.bits((2, 5), dtype).numpy().reshape(-1)
+                numbers = [f"{b:0{2 * dtype.bytes}x}" for b in bits]
+            lines.append(f"seed {seed} counter {counter} {draw}: {' '.join(numbers)}")
     return "\n".join(lines) + "\n"
 
 
@@ -82,14 +93,35 @@ def test_the_golden_file_holds_these_bits() -> None:
     assert streams() == GOLDEN.read_text()
 
 
+def test_compiled_draws_are_the_golden_ones(backend: str) -> None:
+    for line in GOLDEN.read_text().splitlines():
+        start, _, numbers = line.partition(": ")
+        generator = dg.Generator(int(start.split()[1]))
+        generator.set_state({**generator.get_state(), "counter": int(start.split()[3])})
+        draw = {
+            "32 bits": lambda g=generator: g.bits((10,)),
+            "64 bits": lambda g=generator: g.bits((10,), dg.uint64),
+            "below 1000": lambda g=generator: dg.randint(1000, 10, generator=g),
+        }[" ".join(start.split()[4:])]
+        base = 10 if "below" in start else 16
+        assert dg.compile(draw)().tolist() == [int(n, base) for n in numbers.split()]
+
+
 def test_the_golden_bits_are_threefrys() -> None:
     for line in GOLDEN.read_text().splitlines():
-        start, _, words = line.partition(": ")
-        seed, counter = (int(p) for p in start.split()[1::2])
+        start, _, numbers = line.partition(": ")
+        seed, counter = (int(p) for p in start.split()[1:4:2])
         key = (seed & 0xFFFFFFFF, (seed % 2**64) >> 32)
-        for k, found in enumerate(words.split()):
+        for k, found in enumerate(numbers.split()):
             at = (counter + k) % 2**64
-            assert int(found, 16) == threefry(key, (at & 0xFFFFFFFF, at >> 32))[0]
+            first, second = threefry(key, (at & 0xFFFFFFFF, at >> 32))
+            both = first << 32 | second
+            if "32 bits" in start:
+                assert int(found, 16) == first
+            elif "64 bits" in start:
+                assert int(found, 16) == both
+            else:
+                assert int(found) == (both >> 11) * 1000 >> 53
 
 
 def test_drawing_moves_the_counter_by_the_number_of_elements() -> None:
@@ -113,9 +145,12 @@ def test_bits_depend_on_the_position_not_on_the_shape(backend: str) -> None:
     assert np.array_equal(np.concatenate(first), draws[0])
 
 
-def test_float64_has_the_float32_numbers() -> None:
-    a, b = (dg.rand(9, generator=dg.Generator(2), dtype=d).numpy() for d in ("f4", "f8"))
-    assert np.array_equal(a.astype("f8"), b)
+def test_float64_continues_the_float32_numbers() -> None:
+    a, b = (dg.rand(99, generator=dg.Generator(2), dtype=d).numpy() for d in ("f4", "f8"))
+    assert np.array_equal(a, np.floor(b * 2**24) / 2**24)
+    bits = dg.Generator(2).bits((99,), dg.uint64).numpy()
+    assert np.array_equal(b, (bits >> 11) * 2.0**-53)
+    assert (bits >> 11 & 1).any()  # the 53rd bit is in use
 
 
 def test_numbers_are_the_upper_24_bits() -> None:
@@ -127,3 +162,171 @@ def test_dropout_drops_where_the_number_is_below_p() -> None:
     numbers = dg.rand(50, generator=dg.Generator(2)).numpy()
     kept = nn.functional.dropout(dg.ones(50), 0.3, generator=dg.Generator(2)).numpy() != 0
     assert np.array_equal(kept, numbers >= np.float32(0.3))
+
+
+# Distributions --------------------------------------------------------------------------
+
+MANY = 100_000
+P_LEAST = 1e-3  # the streams are fixed: a test that passes always passes
+
+
+def numbers(x: dg.Tensor) -> np.ndarray:
+    return x.double().numpy()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("draw", ["rand", "uniform", "randn", "normal"])
+def test_draws_follow_their_distribution(draw: str, dtype: str, backend: str) -> None:
+    compute, distribution = {
+        "rand": (lambda: dg.rand(MANY, dtype=dtype), stats.uniform()),
+        "uniform": (lambda: dg.uniform(-2.0, 5.0, MANY, dtype=dtype), stats.uniform(-2, 7)),
+        "randn": (lambda: dg.randn(MANY, dtype=dtype), stats.norm()),
+        "normal": (lambda: dg.normal(3.0, 0.5, MANY, dtype=dtype), stats.norm(3, 0.5)),
+    }[draw]
+    x = dg.compile(compute)()
+    assert x.dtype.name == dtype
+    assert stats.kstest(numbers(x), distribution.cdf).pvalue > P_LEAST
+    neighbours = np.corrcoef(numbers(x)[:-1], numbers(x)[1:])[0, 1]
+    assert abs(neighbours) < 4 / np.sqrt(MANY)
+
+
+def test_a_compiled_draw_is_the_eager_one(backend: str) -> None:
+    for draw in (dg.rand, dg.randn):
+        for dtype in ("float32", "float64"):
+            dg.manual_seed(5)
+            eager = draw(3, 700, dtype=dtype)
+            dg.manual_seed(5)
+            compiled = dg.compile(lambda d=draw, t=dtype: d(3, 700, dtype=t))()
+            assert_close(f"{draw.__name__} {dtype}", compiled, eager)
+
+
+def test_normal_numbers_are_the_quantiles_of_their_bits() -> None:
+    bits = dg.Generator(4).bits((2000,)).numpy().view(np.int32)
+    expected = -np.sign(bits + 0.5) * special.ndtri(np.abs(bits + 0.5) / 2**32)
+    assert_close("randn", dg.randn(2000, generator=dg.Generator(4)), expected.astype("f4"))
+    bits = dg.Generator(4).bits((2000,), dg.uint64).numpy().view(np.int64)
+    expected = -np.sign(bits + 0.5) * special.ndtri(np.abs(bits + 0.5) / 2.0**64)
+    assert_close("randn", dg.randn(2000, generator=dg.Generator(4), dtype="f8"), expected)
+
+
+def test_the_most_and_least_likely_bits_give_finite_normal_numbers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """0 and -1 are the far tails, the ends of the range the middle."""
+    for dtype, last in (("float32", 2**32 - 1), ("float64", 2**64 - 1)):
+        word = dg.uint32 if dtype == "float32" else dg.uint64
+        bits = dg.tensor(np.array([0, last, last // 2, last // 2 + 1], word.numpy))
+        monkeypatch.setattr(dg.Generator, "bits", lambda *_, bits=bits: bits)
+        far = -special.ndtri(2.0 ** (-33 if dtype == "float32" else -65))
+        expected = np.array([far, -far, 0, 0], dtype)
+        assert_close(dtype, dg.randn(4, dtype=dtype), expected)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 2), (-3, 4), (10, 17), (-(2**52), 2**52)])
+def test_whole_numbers_are_equally_likely(low: int, high: int, backend: str) -> None:
+    x = dg.compile(lambda: dg.randint(low, high, (MANY,)))().numpy()
+    assert x.dtype == np.int64
+    assert x.min() >= low
+    assert x.max() < high
+    bins = min(high - low, 7)
+    counts = np.bincount((x - low) * bins // (high - low), minlength=bins)
+    assert stats.chisquare(counts).pvalue > P_LEAST
+
+
+def test_randint_is_called_with_one_limit_or_two() -> None:
+    assert dg.randint(1, (2, 3)).tolist() == [[0, 0, 0], [0, 0, 0]]
+    assert dg.randint(4, 5, (2,)).tolist() == [4, 4]
+    assert dg.randint(high=1, low=0, size=3).tolist() == [0, 0, 0]
+    assert dg.randint(1, size=()).shape == ()
+    assert dg.randint(256, (9,), dtype="uint8").dtype is dg.uint8
+
+
+def test_ones_and_zeros_come_with_their_probability(backend: str) -> None:
+    p = np.array([0.0, 0.1, 0.5, 0.9, 1.0])
+    draw = dg.compile(lambda p: dg.bernoulli(p, (MANY, 5)))
+    x = draw(p).numpy()
+    assert x.dtype == np.float64
+    assert set(np.unique(x)) == {0.0, 1.0}
+    assert x.mean(0)[[0, 4]].tolist() == [0.0, 1.0]
+    for count, probability in zip(x.sum(0)[1:4], p[1:4], strict=True):
+        assert stats.binomtest(int(count), MANY, probability).pvalue > P_LEAST
+    assert dg.bernoulli(dg.tensor(p)).shape == (5,)
+    assert dg.bernoulli(0.5, 7).shape == (7,)
+
+
+def test_parameters_may_be_tensors() -> None:
+    means = dg.tensor([0.0, 100.0])
+    x = dg.normal(means, dg.tensor([[1.0], [2.0], [3.0]]))
+    assert x.shape == (3, 2)
+    assert (x.numpy()[:, 1] > 50).all()
+    low, high = dg.tensor([0.0, 10.0], requires_grad=True), dg.tensor([1.0, 20.0])
+    y = dg.uniform(low, high, (5, 2), generator=dg.Generator(1))
+    y.sum().backward()
+    share = dg.rand(5, 2, generator=dg.Generator(1)).numpy()
+    assert_close("gradient", low.grad, (1 - share).sum(0))
+    assert dg.normal(0.0, 1.0).shape == ()
+    assert dg.normal(dg.zeros(2, dtype="float64"), 1.0).dtype is dg.float64
+
+
+def test_draws_like_a_tensor() -> None:
+    x = dg.zeros(2, 3, dtype="float64")
+    for draw in (dg.rand_like, dg.randn_like):
+        assert draw(x).type == x.type
+        assert draw(x, dtype="float32").dtype is dg.float32
+    assert dg.rand_like(x, generator=dg.Generator(1)).tolist() == (
+        dg.rand(2, 3, generator=dg.Generator(1), dtype="float64").tolist()
+    )
+
+
+def test_a_compiled_step_draws_new_numbers_at_each_call(backend: str) -> None:
+    generator = dg.Generator(3)
+    step = dg.compile(lambda: dg.randn(2, generator=generator))
+    calls = [step().tolist() for _ in range(3)]
+    generator.manual_seed(3)
+    assert_close("calls", np.array(calls, "f4").reshape(-1), dg.randn(6, generator=generator))
+    assert generator.get_state() == {"key": 3, "counter": 6}
+
+
+def test_a_state_brings_the_same_numbers_again(backend: str) -> None:
+    generator = dg.Generator(2**64 - 1)
+    step = dg.compile(lambda: dg.rand(5, generator=generator))
+    step()
+    state = json.loads(json.dumps(generator.get_state()))
+    first = step().tolist()
+    generator.set_state(state)
+    assert step().tolist() == first
+    other = dg.Generator()
+    other.set_state(state)
+    assert dg.rand(5, generator=other).tolist() == first
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: dg.rand(2, dtype="int64"), DTypeError, "rand: floats are drawn; got int64. Use"),
+        (lambda: dg.randn(2, dtype="bool"), DTypeError, "randn: floats are drawn; got bool"),
+        (lambda: dg.rand(-1), DomainError, "lengths are not negative"),
+        (lambda: dg.normal(0.0, -1.0, 2), DomainError, "is not negative; got -1.0. Pass its abs"),
+        (lambda: dg.normal(0, dg.ones(3), 2), ShapeError, r"\(3,\)"),
+        (lambda: dg.uniform(dg.zeros(2), dg.ones(3)), ShapeError, r"uniform: .*\(2,\).*\(3,\)"),
+        (lambda: dg.randint(0, (2,)), DomainError, "got low 0, high 0, size"),
+        (lambda: dg.randint(5, 5, (2,)), DomainError, "low 5, high 5"),
+        (lambda: dg.randint(5), DomainError, r"Call randint\(high, size\)"),
+        (lambda: dg.randint(2**54, (2,)), DomainError, "1 to 2\\^53 numbers"),
+        (lambda: dg.randint(2, (2,), dtype="float32"), DTypeError, "whole numbers are drawn; got"),
+        (lambda: dg.bernoulli([0.5, 1.5]), DomainError, "from 0 to 1; got 0.5 to 1.5. Apply"),
+        (lambda: dg.bernoulli(float("nan")), DomainError, "probabilities are from 0 to 1"),
+        (lambda: dg.Generator().set_state({"key": 1}), DomainError, "a key and a counter"),
+        (lambda: dg.Generator().set_state({"key": -1, "counter": 0}), DomainError, "'key': -1"),
+    ],
+)  # fmt: skip
+def test_misuse_says_what_to_do(call: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        call()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_quantiles_are_scipys(dtype: str, backend: str) -> None:
+    p = np.concatenate([np.linspace(0, 1, 10_001), 10.0 ** -np.linspace(1, 37, 500)]).astype(dtype)
+    expected = special.ndtri(p.astype("f8"))
+    assert_close("ndtri", dg.compile(dg.ndtri)(p), expected.astype(dtype))

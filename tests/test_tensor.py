@@ -520,6 +520,6 @@ def test_random_numbers_are_uniform() -> None:
     chi_square = float(((counts - len(x) / 64) ** 2 / (len(x) / 64)).sum())
     assert 30 < chi_square < 110  # 63 degrees of freedom: mean 63, standard deviation 11
     assert abs(np.corrcoef(x[:-1], x[1:])[0, 1]) < 0.02
-    assert np.array_equal(x * 2.0**24, np.floor(x * 2.0**24))
-    with pytest.raises(DTypeError, match="float32 or float64; got int64"):
+    assert np.array_equal(x * 2.0**53, np.floor(x * 2.0**53))
+    with pytest.raises(DTypeError, match="floats are drawn; got int64"):
         dg.rand(2, dtype="int64")

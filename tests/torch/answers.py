@@ -169,7 +169,8 @@ CALLS: dict[str, Call] = {
     "window_argmax": _pool_code,
     "window_take": lambda x, code, **window: x[_pixels(code, **window)],
     "window_put": _put,
-    "shift_right": lambda x, amount: x >> amount,
+    "shift_right": lambda x, amount: (x >> amount) & ((1 << (64 - amount)) - 1),  # of int64
+    "ndtri": torch.special.ndtri,
     "relu": torch.relu,
     "softmax": torch.softmax,
     "log_softmax": torch.log_softmax,

@@ -69,7 +69,20 @@ from .piecewise import (
     sign,
     trunc,
 )  # fmt: skip
-from .random import Generator, default_generator, manual_seed, rand
+from .quantile import ndtri
+from .random import (
+    Generator,
+    bernoulli,
+    default_generator,
+    manual_seed,
+    normal,
+    rand,
+    rand_like,
+    randint,
+    randn,
+    randn_like,
+    uniform,
+)  # fmt: skip
 from .reduction import all, amax, amin, any, argmax, argmin, max, mean, min, sum
 from .repeating import meshgrid, repeat, repeat_interleave, tile
 from .slicing import chunk, narrow, pad, split, unbind
@@ -80,16 +93,17 @@ from .window import max_pool2d
 
 __all__ = [
     "Generator", "abs", "add", "all", "amax", "amin", "any", "argmax", "argmin", "batch_norm",
-    "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "bmm", "broadcast_to", "cat",
-    "ceil", "chunk", "clamp", "clamp_max", "clamp_min", "clip", "conv2d", "cross_entropy",
-    "default_generator", "div", "dot", "dropout", "eq", "exp", "expand", "expm1", "flatten",
-    "flip", "floor", "floor_divide", "gather", "ge", "getitem", "gt", "heaviside", "iota",
-    "isfinite", "isinf", "isnan", "layer_norm", "le", "log", "log1p", "log2", "log10",
-    "log_softmax", "logical_and", "logical_not", "logical_or", "logical_xor", "lt",
-    "manual_seed", "matmul", "max", "max_pool2d", "maximum", "mean", "meshgrid", "min",
-    "minimum", "mm", "movedim", "mse_loss", "mul", "mv", "narrow", "ne", "neg", "outer", "pad",
-    "permute", "rand", "relu", "remainder", "repeat", "repeat_interleave", "reshape", "roll",
+    "bernoulli", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "bmm",
+    "broadcast_to", "cat", "ceil", "chunk", "clamp", "clamp_max", "clamp_min", "clip",
+    "conv2d", "cross_entropy", "default_generator", "div", "dot", "dropout", "eq", "exp",
+    "expand", "expm1", "flatten", "flip", "floor", "floor_divide", "gather", "ge", "getitem",
+    "gt", "heaviside", "iota", "isfinite", "isinf", "isnan", "layer_norm", "le", "log",
+    "log1p", "log2", "log10", "log_softmax", "logical_and", "logical_not", "logical_or",
+    "logical_xor", "lt", "manual_seed", "matmul", "max", "max_pool2d", "maximum", "mean",
+    "meshgrid", "min", "minimum", "mm", "movedim", "mse_loss", "mul", "mv", "narrow", "ndtri",
+    "ne", "neg", "normal", "outer", "pad", "permute", "rand", "rand_like", "randint", "randn",
+    "randn_like", "relu", "remainder", "repeat", "repeat_interleave", "reshape", "roll",
     "round", "rsqrt", "scatter_add", "sigmoid", "sign", "softmax", "split", "sqrt", "squeeze",
     "stack", "std", "sub", "sum", "swapaxes", "tanh", "tile", "to", "transpose", "trunc",
-    "unbind", "unflatten", "unsqueeze", "var", "where",
+    "unbind", "unflatten", "uniform", "unsqueeze", "var", "where",
 ]  # fmt: skip
