@@ -110,6 +110,38 @@ def _iota(shape: Any, dim: int | None, dtype: Any) -> Tensor:
     return numbers.reshape([-1] + [1] * (len(shape) - dim - 1)).broadcast_to(shape)
 
 
+def _position(*indices: Tensor, lengths: Any) -> Tensor:
+    place = torch.tensor(0)
+    for index, n in zip(indices, lengths, strict=True):
+        place = place * n + torch.where(index < 0, index.long() + n, index.long())
+    return place
+
+
+def _selected(x: Tensor, index: Tensor, dim: int) -> Tensor:
+    return x[(slice(None),) * dim + (index,)]
+
+
+def _added(x: Tensor, index: Tensor, source: Tensor, dim: int) -> Tensor:
+    slices = source.reshape(*x.shape[:dim], index.numel(), *x.shape[dim + 1 :])
+    return torch.index_add(x, dim, index.reshape(-1), slices)
+
+
+def _copied(x: Tensor, index: Tensor, source: Tensor, dim: int) -> Tensor:
+    """One slice after another, so that the last one wins, which PyTorch leaves open."""
+    out = x.clone()
+    slices = source.reshape(*x.shape[:dim], index.numel(), *x.shape[dim + 1 :])
+    for k, at in enumerate(index.reshape(-1).tolist()):
+        out.select(dim, at).copy_(slices.select(dim, k))
+    return out
+
+
+def _scattered(x: Tensor, index: Tensor, source: Tensor, dim: int) -> Tensor:
+    out = x.clone()
+    for at in np.ndindex(*index.shape):
+        out[(*at[:dim], int(index[at]), *at[dim + 1 :])] = source[at]
+    return out
+
+
 CALLS: dict[str, Call] = {
     "alias": lambda x: x.clone(),
     "reshape": lambda x, shape: x.reshape(shape),
@@ -118,6 +150,8 @@ CALLS: dict[str, Call] = {
     "slice": lambda x, ranges: x[tuple(slice(*r) for r in ranges)],
     "pad": _pad,
     "concat": lambda *xs, dim: torch.cat(xs, dim),
+    "flip": lambda x, dims: torch.flip(x, dims),
+    "roll": lambda x, shifts: torch.roll(x, shifts, tuple(range(x.ndim))) if shifts else x * 1,
     "iota": _iota,
     "add": torch.add,
     "sub": torch.sub,
@@ -157,6 +191,14 @@ CALLS: dict[str, Call] = {
     "cast": lambda x, dtype: x.to(getattr(torch, dtype.name)),
     "gather": lambda x, index, dim: torch.gather(x, dim, index),
     "scatter_add": lambda x, index, source, dim: torch.scatter_add(x, dim, index, source),
+    "scatter_max": lambda x, index, source, dim: torch.scatter_reduce(
+        x, dim, index, source, "amax"
+    ),
+    "scatter": _scattered,
+    "position": _position,
+    "index_select": _selected,
+    "index_add": _added,
+    "index_copy": _copied,
     "sum": _reduced(torch.sum),
     "amax": _reduced(torch.amax),
     "var": _spread(torch.var),

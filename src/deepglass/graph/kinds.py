@@ -17,7 +17,7 @@ a list of scalars, one per axis.
 | Pull        | ``rule(b, i, x, y, ...)``, which reads ``x(j)`` at any index   | transpose, pad |
 | Reduction   | ``combine`` over some axes of x                                | sum, argmax    |
 | Contraction | sum of ``term(b, i, k, x, w)`` over the extents of ``k``       | matmul, conv2d |
-| Scatter     | x[i] plus every ``source`` element that ``target`` sends to i  | scatter_add    |
+| Scatter     | x[i] and all ``source`` elements that ``target`` sends there  | scatter_add    |
 | Composite   | whatever its expansion into other ops computes                 | softmax        |
 | Host        | whatever the record's reference computes, in NumPy             | argsort        |
 """
@@ -135,10 +135,12 @@ class Contraction:
 
 @dataclass(frozen=True)
 class Scatter:
-    """Inputs (x, index, source). ``target(b, i, index_value, **params)`` is where the source
-    element at ``i`` is added."""
+    """Inputs (x, index, source). ``target(b, i, index_read, types=input_types, **params)`` is
+    where the source element at ``i`` goes; ``combine``, "add" or "max", says how it joins what
+    is there already."""
 
     target: Callable[..., IndexTuple]
+    combine: str = "add"
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from .elementwise import (
     where,
 )  # fmt: skip
 from .functions import exp, expm1, log, log1p, log2, log10, rsqrt, sigmoid, sqrt, tanh
-from .indexing import gather, scatter_add
+from .indexing import gather, scatter, scatter_add, take_along_dim
 from .joining import cat, stack
 from .keys import getitem
 from .logic import (
@@ -85,6 +85,7 @@ from .random import (
 )  # fmt: skip
 from .reduction import all, amax, amin, any, argmax, argmin, max, mean, min, sum
 from .repeating import meshgrid, repeat, repeat_interleave, tile
+from .selecting import index_add, index_copy, index_select
 from .slicing import chunk, narrow, pad, split, unbind
 from .softmax import log_softmax, softmax
 from .statistics import std, var
@@ -94,16 +95,17 @@ from .window import max_pool2d
 __all__ = [
     "Generator", "abs", "add", "all", "amax", "amin", "any", "argmax", "argmin", "batch_norm",
     "bernoulli", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "bmm",
-    "broadcast_to", "cat", "ceil", "chunk", "clamp", "clamp_max", "clamp_min", "clip",
-    "conv2d", "cross_entropy", "default_generator", "div", "dot", "dropout", "eq", "exp",
-    "expand", "expm1", "flatten", "flip", "floor", "floor_divide", "gather", "ge", "getitem",
-    "gt", "heaviside", "iota", "isfinite", "isinf", "isnan", "layer_norm", "le", "log",
-    "log1p", "log2", "log10", "log_softmax", "logical_and", "logical_not", "logical_or",
-    "logical_xor", "lt", "manual_seed", "matmul", "max", "max_pool2d", "maximum", "mean",
-    "meshgrid", "min", "minimum", "mm", "movedim", "mse_loss", "mul", "mv", "narrow", "ndtri",
-    "ne", "neg", "normal", "outer", "pad", "permute", "rand", "rand_like", "randint", "randn",
-    "randn_like", "relu", "remainder", "repeat", "repeat_interleave", "reshape", "roll",
-    "round", "rsqrt", "scatter_add", "sigmoid", "sign", "softmax", "split", "sqrt", "squeeze",
-    "stack", "std", "sub", "sum", "swapaxes", "tanh", "tile", "to", "transpose", "trunc",
-    "unbind", "unflatten", "uniform", "unsqueeze", "var", "where",
+    "broadcast_to", "cat", "ceil", "chunk", "clamp", "clamp_max", "clamp_min", "clip", "conv2d",
+    "cross_entropy", "default_generator", "div", "dot", "dropout", "eq", "exp", "expand",
+    "expm1", "flatten", "flip", "floor", "floor_divide", "gather", "ge", "getitem", "gt",
+    "heaviside", "index_add", "index_copy", "index_select", "iota", "isfinite", "isinf",
+    "isnan", "layer_norm", "le", "log", "log1p", "log2", "log10", "log_softmax", "logical_and",
+    "logical_not", "logical_or", "logical_xor", "lt", "manual_seed", "matmul", "max",
+    "max_pool2d", "maximum", "mean", "meshgrid", "min", "minimum", "mm", "movedim", "mse_loss",
+    "mul", "mv", "narrow", "ndtri", "ne", "neg", "normal", "outer", "pad", "permute", "rand",
+    "rand_like", "randint", "randn", "randn_like", "relu", "remainder", "repeat",
+    "repeat_interleave", "reshape", "roll", "round", "rsqrt", "scatter", "scatter_add",
+    "sigmoid", "sign", "softmax", "split", "sqrt", "squeeze", "stack", "std", "sub", "sum",
+    "swapaxes", "take_along_dim", "tanh", "tile", "to", "transpose", "trunc", "unbind",
+    "unflatten", "uniform", "unsqueeze", "var", "where",
 ]  # fmt: skip

@@ -213,7 +213,7 @@ def embedding(n: int, m: int) -> Case:
     y = memory.buffer(n * m)
     row = ((load(at, (i, 1)), m),)
     take = ir.Nest((i, j), (store(y, (i, m), (j, 1), value=load(table, (j, 1), loaded=row)),))
-    out = store(table, (j, 1), loaded=row, value=load(y, (i, m), (j, 1)), add=True)
+    out = store(table, (j, 1), loaded=row, value=load(y, (i, m), (j, 1)), combine="add")
     return Case(program(take, ir.Nest((i, j), (out,), label="scatter")), memory)
 
 

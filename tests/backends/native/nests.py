@@ -46,8 +46,8 @@ def call(op: str, *args, dtype: DType | None = None) -> ir.Call:
     return ir.Call(op, tuple(args), dtype or result)
 
 
-def store(buffer, *terms, value, constant=0, loaded=(), add=False) -> ir.Store:
-    return ir.Store(buffer, index(*terms, constant=constant, loaded=loaded), value, add)
+def store(buffer, *terms, value, constant=0, loaded=(), combine="") -> ir.Store:
+    return ir.Store(buffer, index(*terms, constant=constant, loaded=loaded), value, combine)
 
 
 def inside(*tests: tuple[ir.Iota, int]) -> ir.Expr | None:

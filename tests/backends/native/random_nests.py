@@ -208,12 +208,13 @@ class RandomNests:
             target = self.target(5, dtype)
             if dtype.is_float:
                 value = call("cast", self.read(int32), dtype=dtype)  # sums are then exact
-            return ir.Store(target, index(loaded=((spread, 1),)), value, add=True)
+            combine = self.pick(("add", "add", "max"))
+            return ir.Store(target, index(loaded=((spread, 1),)), value, combine)
         target = self.target(stride, dtype)
         if self.chance(0.2) and dtype is not bool_:
             value = call("sub", ir.Load(target, index(*terms)), value)
-        add = self.chance(0.15) and dtype is not bool_
-        return ir.Store(target, index(*terms), value, add)
+        combine = "add" if self.chance(0.15) and dtype is not bool_ else ""
+        return ir.Store(target, index(*terms), value, combine)
 
     def target(self, size: int, dtype: DType) -> ir.Buffer:
         self.targets.append(self.memory.buffer(size, dtype))
@@ -223,7 +224,7 @@ class RandomNests:
 
     def schedule(self, nest: ir.Nest) -> ir.Schedule:
         """Return a random schedule that keeps the meaning."""
-        serial = any(s.add for s in nest.stores)
+        serial = any(s.combine for s in nest.stores)
         argmax = any(a.combine == "argmax" for a in nest.accums)
         choices = [None, *(a for a in nest.axes if not serial)]
         if not argmax:

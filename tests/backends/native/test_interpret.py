@@ -59,7 +59,7 @@ def test_scatter_adds_every_point() -> None:
     at = memory.buffer(4, int64, [1, 0, 1, 1])
     y = memory.buffer(2, float32, [0, 100])
     value = call("cast", iota((n, 1)), dtype=float32)
-    nest = ir.Nest((n,), (store(y, loaded=((load(at, (n, 1)), 1),), value=value, add=True),))
+    nest = ir.Nest((n,), (store(y, loaded=((load(at, (n, 1)), 1),), value=value, combine="add"),))
     assert interpreted(program(nest), memory, y) == [1, 105]
 
 

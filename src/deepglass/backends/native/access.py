@@ -19,7 +19,7 @@ from ...graph.types import bool_, int64
 from . import ops
 from .ir import Buffer
 from .nodes import IndexNode, Node
-from .text import Number, Value, constant, constants, memory_text
+from .text import Number, Value, Writer, constant, constants, memory_text
 
 if TYPE_CHECKING:
     from .expr import Evaluator, Lanes
@@ -29,11 +29,11 @@ _WIDEST = 4  # vectors that a pattern may span
 
 @dataclass(frozen=True)
 class Target:
-    """Where a store goes."""
+    """Where a store goes, and how it joins what is there: "add", "max", or not at all."""
 
     buffer: Buffer
     index: IndexNode
-    add: bool
+    combine: str
 
 
 def load(ev: Evaluator, node: Node) -> Value:
@@ -71,7 +71,7 @@ def load(ev: Evaluator, node: Node) -> Value:
 
 
 def store(ev: Evaluator, target: Target, value: Value) -> None:
-    """Store a vector of values, or add it to what is there."""
+    """Store a vector of values, or combine it with what is there."""
     w, buffer = ev.writer, target.buffer
     lanes = ev.lanes_of(target.index)
     mask = tail_mask(ev)
@@ -79,16 +79,21 @@ def store(ev: Evaluator, target: Target, value: Value) -> None:
     if ev.place.lanes > 1 and not neighbours:
         pointers = _pointers(ev, buffer, target.index, lanes)
         every = mask if mask is not None else constant(1, bool_, ev.place.lanes)
-        if target.add:
+        if target.combine:
             old = w.gather(pointers, buffer.dtype, every, fresh=True)
-            value = ops.apply(w, "add", [old, value], buffer.dtype)
+            value = _combined(w, target, old, value)
         w.scatter(value, pointers, every)
         return
     pointer = ev.address(buffer, target.index, lanes)
-    if target.add:
+    if target.combine:
         old = w.load(pointer, buffer.dtype, ev.place.lanes, mask, fresh=True)
-        value = ops.apply(w, "add", [old, value], buffer.dtype)
+        value = _combined(w, target, old, value)
     w.store(value, pointer, mask)
+
+
+def _combined(w: Writer, target: Target, old: Value, value: Value) -> Value:
+    word = {"add": "add", "max": "maximum"}[target.combine]
+    return ops.apply(w, word, [old, value], target.buffer.dtype)
 
 
 def tail_mask(ev: Evaluator) -> Value | None:

@@ -84,8 +84,9 @@ class _NestRun:
         ]
         for s, index, value in results:
             target = self.memory[s.buffer]
-            if s.add:
-                np.add.at(target, index.ravel(), value.ravel())
+            if s.combine:
+                ufunc = {"add": np.add, "max": np.maximum}[s.combine]
+                ufunc.at(target, index.ravel(), value.ravel())
             else:
                 target[index.ravel()] = value.ravel()
 

@@ -6,7 +6,7 @@
                                    chunk the nests run in order
     Nest    := axes over Accum* Store* schedule
     Accum   := name combine Expr   combine: add | max | argmax
-    Store   := Buffer Index Expr   plain, or `add` to what stands there
+    Store   := Buffer Index Expr   plain, or combined with what stands there: add | max
     Expr    := Const | Iota(Index) | Load(Buffer, Index, where, other) | Call(op, Expr*) | Acc(name)
     Index   := sum(coefficient * axis) + constant + sum(coefficient * Expr)
     Buffer  := name dtype size slot offset
@@ -165,7 +165,7 @@ class Store:
     buffer: Buffer
     index: Index
     expr: Expr
-    add: bool = False
+    combine: str = ""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from .ir import (
 )  # fmt: skip
 from .memory import Lifetime, place
 from .recipe import Evaluator, Recipe, domain, identity, linear, make, result
+from .reduce import least
 from .roots import base, find_roots, is_leaf, is_number
 from .vocabulary import as_expr, as_index, bounds
 
@@ -209,7 +210,7 @@ class _Lowering:
         )
 
     def _scatter(self, group: Group) -> Iterator[Nest]:
-        """Copy the tensor, then add the source elements one after another."""
+        """Copy the tensor, then combine the source elements with it, one after another."""
         root = group.members[0].root
         kernel = root.op.kernel
         assert isinstance(kernel, Scatter)
@@ -220,11 +221,12 @@ class _Lowering:
         where = linear(shape, identity(shape, recipe.axes))
         yield Nest(recipe.axes, (Store(target, where, result(recipe)),), label=label, source=source)
         evaluator = self._evaluator()
-        added = root.inputs[2]
-        axes = domain(added.type.shape)
-        at = identity(added.type.shape, axes)
-        position = evaluator.value(root.inputs[1], at)
-        index = [as_index(i) for i in kernel.target(evaluator.b, at, position, **root.params)]
+        given = root.inputs[2]
+        axes = domain(given.type.shape)
+        at = identity(given.type.shape, axes)
+        read, types = evaluator.readers(root)[1], tuple(i.type for i in root.inputs)
+        places = kernel.target(evaluator.b, at, read, types=types, **root.params)
+        index = [as_index(i) for i in places]
         inside = conjunction(
             *[
                 as_expr(test)
@@ -233,13 +235,15 @@ class _Lowering:
                 for test in (evaluator.b.ge(i, Index()), evaluator.b.lt(i, Index(constant=n)))
             ]
         )
-        value = as_expr(evaluator.value(added, at))
+        value = as_expr(evaluator.value(given, at))
         place = linear(shape, index)
-        if inside is not None:  # an index outside adds zero to the first element
-            value = Call("where", (inside, value, Const(0, value.dtype)), value.dtype)
+        if inside is not None:  # an index outside leaves the first element as it is
+            nothing = Const(0 if kernel.combine == "add" else least(value.dtype), value.dtype)
+            value = Call("where", (inside, value, nothing), value.dtype)
             number = as_expr(place)
             place = as_index(Call("where", (inside, number, Const(0, number.dtype)), number.dtype))
-        yield Nest(axes, (Store(target, place, value, add=True),), label=label, source=source)
+        store = Store(target, place, value, kernel.combine)
+        yield Nest(axes, (store,), label=label, source=source)
 
     def _commit(self, state: Node, value: Node) -> Nest:
         axes = domain(state.type.shape)

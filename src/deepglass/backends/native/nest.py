@@ -126,7 +126,8 @@ class _NestEmitter:
         table = NodeTable(axes, written)
         self.accums = [table.node(a.expr) for a in nest.accums]
         self.stores = [
-            (Target(s.buffer, table.index(s.index), s.add), table.node(s.expr)) for s in nest.stores
+            (Target(s.buffer, table.index(s.index), s.combine), table.node(s.expr))
+            for s in nest.stores
         ]
         self.order = table.node(ir.Iota(_row_major(nest.over)))
         self.label, self._labels = "entry", 0

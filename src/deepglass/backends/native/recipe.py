@@ -224,7 +224,7 @@ def make(root: Node, evaluator: Evaluator) -> Recipe:
         recipe = Recipe(root, axes, over, Accum(f"sum{root.id}", "add", product))
     elif isinstance(kernel, Scatter):
         recipe = Recipe(root, axes, expr=as_expr(evaluator.value(root.inputs[0], at)))
-        for added in root.inputs[1:]:  # read by the loops that add; noted here
+        for added in root.inputs[1:]:  # read by the loops that combine; noted here
             shape = added.type.shape
             evaluator.value(added, identity(shape, domain(shape, "j")))
     elif isinstance(kernel, Host):

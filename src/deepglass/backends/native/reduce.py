@@ -19,8 +19,8 @@ def neutral(combine: str, dtype: DType, lanes: int) -> State:
     """The state before the first step."""
     if combine == "add":
         return (constant(0, dtype, lanes),)
-    least = constant(_least(dtype), dtype, lanes)
-    return (least,) if combine == "max" else (least, constant(0, int64, lanes))
+    lowest = constant(least(dtype), dtype, lanes)
+    return (lowest,) if combine == "max" else (lowest, constant(0, int64, lanes))
 
 
 def step(w: Writer, combine: str, state: State, value: Value, position: Value | None) -> State:
@@ -111,7 +111,8 @@ def _better(w: Writer, value: Value, best: Value) -> Value:
     return w.binary("and", w.compare("fcmp ugt", value, best), number)
 
 
-def _least(dtype: DType) -> float | int:
+def least(dtype: DType) -> float | int:
+    """The value that no maximum notices."""
     if dtype.is_float:
         return float("-inf")
     return 0 if unsigned(dtype) else -(1 << (8 * dtype.bytes - 1))

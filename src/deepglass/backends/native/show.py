@@ -32,7 +32,7 @@ def nest_text(nest: Nest) -> str:
     for store in nest.stores:
         text, at = names.text(store.expr), names.index(store.index)
         lines += [f"  {line}" for line in names.new_lines()]
-        lines.append(f"  {store.buffer}[{at}] {'+=' if store.add else '='} {text}")
+        lines.append(f"  {store.buffer}[{at}] {store.combine}= {text}")
     return "\n".join(lines)
 
 

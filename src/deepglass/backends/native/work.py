@@ -95,7 +95,7 @@ def work_of(nest: ir.Nest, chunk: ir.Axis) -> Work:
 def _store(index: IndexNode, store: ir.Store) -> Item:
     loaded = frozenset(a for n, _ in index.loaded for a in n.axes)
     axes = loaded.union(a for a, _ in index.terms)
-    weight = 2.0 if store.add else 1.0
+    weight = 2.0 if store.combine else 1.0
     return Item(axes, weight, index.terms, scattered=loaded, element=store.buffer.dtype.bytes)
 
 
