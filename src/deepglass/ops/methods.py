@@ -22,9 +22,10 @@ from . import reduction as r
 from . import statistics as s
 from .activation import relu
 from .contraction import bmm, dot, matmul, mm, mv, outer
-from .indexing import gather, scatter_add
+from .indexing import gather, scatter, scatter_add, take_along_dim
 from .keys import getitem, owned, setitem
 from .repeating import repeat, repeat_interleave, tile
+from .selecting import index_add, index_copy, index_select
 from .slicing import chunk, narrow, split, unbind
 from .softmax import log_softmax, softmax
 from .turning import flip, roll
@@ -138,6 +139,8 @@ METHODS: dict[str, Any] = {
     "var": s.var, "std": s.std, "matmul": matmul, "reshape": m.reshape, "view": m.reshape,
     "flatten": m.flatten, "permute": m.permute, "transpose": m.transpose,
     "broadcast_to": m.broadcast_to, "gather": gather, "scatter_add": scatter_add,
+    "scatter": scatter, "take_along_dim": take_along_dim, "index_select": index_select,
+    "index_add": index_add, "index_copy": index_copy,
     "squeeze": m.squeeze, "unsqueeze": m.unsqueeze, "unflatten": m.unflatten,
     "movedim": m.movedim, "swapaxes": m.swapaxes, "expand": m.expand, "expand_as": _expand_as,
     "view_as": _view_as, "reshape_as": _view_as, "narrow": narrow, "split": split,
