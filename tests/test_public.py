@@ -38,10 +38,11 @@ PUBLIC = {
     "meshgrid", "min", "minimum", "mm", "movedim", "mul", "mv", "narrow", "ndtri", "ne", "neg",
     "nn", "no_grad", "normal", "ones", "optim", "outer", "pad", "permute", "rand", "rand_like",
     "randint", "randn", "randn_like", "relu", "remainder", "repeat_interleave", "reshape",
-    "roll", "round", "rsqrt", "scatter", "scatter_add", "sigmoid", "sign", "softmax", "split",
-    "sqrt", "squeeze", "stack", "std", "sub", "sum", "swapaxes", "take_along_dim", "tanh",
-    "tensor", "tile", "transpose", "trunc", "uint8", "uint32", "uint64", "unbind", "unflatten",
-    "uniform", "unsqueeze", "value_and_grad", "var", "where", "zeros", "zeros_like",
+    "roll", "round", "rsqrt", "scan", "scatter", "scatter_add", "sigmoid", "sign", "softmax",
+    "split", "sqrt", "squeeze", "stack", "std", "sub", "sum", "swapaxes", "take_along_dim",
+    "tanh", "tensor", "tile", "transpose", "trunc", "uint8", "uint32", "uint64", "unbind",
+    "unflatten", "uniform", "unsqueeze", "value_and_grad", "var", "where", "zeros",
+    "zeros_like",
 }  # fmt: skip
 
 ALLOWED = {"numpy", "deepglass"}  # what `import deepglass` may load beyond the standard library

@@ -140,6 +140,7 @@ from .ops import (
     where,
 )  # fmt: skip
 from .ops.methods import METHODS
+from .scan import scan
 
 __version__ = "0.1.0"
 
@@ -253,6 +254,7 @@ __all__ = [
     "roll",
     "round",
     "rsqrt",
+    "scan",
     "scatter",
     "scatter_add",
     "sigmoid",

@@ -6,6 +6,7 @@ again exactly like a forward pass.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -15,7 +16,6 @@ import numpy as np
 
 from .errors import GradientError, ShapeError
 from .graph.graph import ALIAS, Node, ancestors
-from .graph.op import Op
 from .graph.tensor import Tensor, as_tensor, read
 from .graph.trace import active_trace, grad_enabled, record, set_grad_enabled
 from .graph.tree import flatten, map_leaves, unflatten
@@ -31,7 +31,7 @@ def pullback(
     None stands for a target the outputs do not depend on.
     """
     wanted = {n.id for n in targets}
-    order = ancestors(outputs)
+    order = ancestors(outputs, lambda n: n.id not in wanted)
     reached: set[int] = set()
     for node in order:
         if node.id in wanted or any(i.id in reached for i in node.inputs):
@@ -42,16 +42,23 @@ def pullback(
     for node in reversed(order):
         if node.id not in reached or node.id not in gradients or node.id in wanted:
             continue
-        g, y = gradients.pop(node.id), Tensor.of(node)
-        inputs = [Tensor.of(i) for i in node.inputs]
-        for i, rule in zip(node.inputs, _rules(node.op, len(inputs)), strict=False):
-            if i.id in reached and i.requires_grad and rule is not None:
-                _accumulate(gradients, i, rule(g, y, *inputs, **node.params))
+        asked = [i.id in reached and i.requires_grad for i in node.inputs]
+        for i, g in zip(node.inputs, _pulled(node, gradients.pop(node.id), asked), strict=True):
+            if g is not None:
+                _accumulate(gradients, i, g)
     return [gradients.get(n.id) for n in targets]
 
 
-def _rules(op: Op, count: int) -> Sequence[Callable[..., Tensor] | None]:
-    return op.gradient if op.gradient else (None,) * count
+def _pulled(node: Node, g: Tensor, asked: list[bool]) -> Iterator[Tensor | None]:
+    """The gradient of ``node`` for each of its inputs; None where it was not asked for."""
+    op, params, y = node.op, node.params, Tensor.of(node)
+    inputs = [Tensor.of(i) for i in node.inputs]
+    if op.pullback is not None:
+        found = op.pullback(g, y, *inputs, wanted=asked, **params)
+        yield from (x if a else None for x, a in zip(found, asked, strict=True))
+        return
+    for a, rule in itertools.zip_longest(asked, op.gradient[: len(inputs)]):
+        yield rule(g, y, *inputs, **params) if a and rule is not None else None
 
 
 def _accumulate(gradients: dict[int, Tensor], node: Node, g: Tensor) -> None:
@@ -128,6 +135,23 @@ def _start(x: Tensor) -> Tensor:
         start = Node(ALIAS, node.type, (node,) if node.requires_grad else (), data=node.data)
     start.requires_grad = True
     return Tensor.of(start)
+
+
+def gradients_through(
+    function: Callable[..., Tensor], inputs: Sequence[Tensor], wanted: Sequence[bool], g: Tensor
+) -> list[Tensor | None]:
+    """Return the gradient of sum(function(*inputs) * g) for each input that is wanted.
+
+    None stands for the others, and for an input the result does not depend on.
+    """
+    recorded = grad_enabled()
+    with set_grad_enabled(True):
+        starts = [_start(x) if w else x for x, w in zip(inputs, wanted, strict=True)]
+        value = function(*starts)
+    with set_grad_enabled(recorded):
+        targets = [read(x) for x, w in zip(starts, wanted, strict=True) if w]
+        found = iter(pullback([read(value)], [g], targets))
+        return [next(found) if w else None for w in wanted]
 
 
 def value_and_grad(

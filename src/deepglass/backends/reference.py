@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..graph.graph import Graph
-from ..graph.kinds import Leaf
 
 
 @dataclass(frozen=True)
@@ -19,24 +18,13 @@ class ReferenceExecutable:
     state: Sequence[np.ndarray]
 
     def __call__(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        values: dict[int, np.ndarray] = {}
-        for nodes, arrays in ((self.graph.inputs, inputs), (self.graph.state, self.state)):
-            values.update({n.id: a.view() for n, a in zip(nodes, arrays, strict=True)})
-        for node in self.graph.nodes():
-            if node.id in values:
-                continue
-            if isinstance(node.op.kernel, Leaf):
-                assert node.data is not None
-                values[node.id] = node.data
-                continue
-            arguments = [values[i.id] for i in node.inputs]
-            for array in arguments:
-                array.flags.writeable = False
-            values[node.id] = node.compute(arguments)
-        outputs = [np.array(values[n.id]) for n in self.graph.outputs]
-        new_state = [(state, np.array(values[new.id])) for state, new in self.graph.updates]
+        nodes = (*self.graph.inputs, *self.graph.state)
+        arrays = (*inputs, *self.state)
+        results = self.graph.compute({n.id: a for n, a in zip(nodes, arrays, strict=True)})
+        copies = [np.array(value) for value in results]
         slots = {n.id: a for n, a in zip(self.graph.state, self.state, strict=True)}
-        for node, value in new_state:
+        outputs, new_state = copies[: len(self.graph.outputs)], copies[len(self.graph.outputs) :]
+        for (node, _), value in zip(self.graph.updates, new_state, strict=True):
             np.copyto(slots[node.id], value)
         return outputs
 

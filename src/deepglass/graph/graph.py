@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..errors import DeepglassError
+from ..errors import DeepglassError, TraceError
 from .kinds import Elementwise, Leaf
 from .op import Op, Sample
 from .types import TensorType
@@ -94,8 +94,18 @@ ALIAS = Op(
 )
 
 
-def ancestors(outputs: Iterable[Node]) -> list[Node]:
-    """Return every node that ``outputs`` depend on, themselves included, inputs first."""
+def since_now() -> int:
+    """Return a number that the ids of earlier nodes are below, and those of later ones not."""
+    return next(_ids)
+
+
+def ancestors(outputs: Iterable[Node], through: Callable[[Node], bool] | None = None) -> list[Node]:
+    """Return every node that ``outputs`` depend on, themselves included, inputs first.
+
+    Args:
+        outputs: where to begin.
+        through: whether to look at the inputs of a node as well; always unless given.
+    """
     seen: set[int] = set()
     order: list[Node] = []
     stack: list[tuple[Node, bool]] = [(n, False) for n in reversed(list(outputs))]
@@ -106,7 +116,8 @@ def ancestors(outputs: Iterable[Node]) -> list[Node]:
         elif node.id not in seen:
             seen.add(node.id)
             stack.append((node, True))
-            stack.extend((i, False) for i in reversed(node.inputs))
+            if through is None or through(node):
+                stack.extend((i, False) for i in reversed(node.inputs))
     return order
 
 
@@ -135,6 +146,26 @@ class Graph:
         """Return the nodes to compute, inputs first."""
         return ancestors(self.results)
 
+    def compute(self, given: Mapping[int, np.ndarray]) -> list[np.ndarray]:
+        """Return the values of `results`, each node computed in NumPy by its op's reference.
+
+        Args:
+            given: the values of inputs and state, by the ids of their nodes.
+        """
+        values = {id: array.view() for id, array in given.items()}
+        for node in self.nodes():
+            if node.id in values:
+                continue
+            if isinstance(node.op.kernel, Leaf):
+                assert node.data is not None
+                values[node.id] = node.data
+                continue
+            arguments = [values[i.id] for i in node.inputs]
+            for array in arguments:
+                array.flags.writeable = False
+            values[node.id] = node.compute(arguments)
+        return [values[n.id] for n in self.results]
+
     def with_results(self, results: Sequence[Node]) -> Graph:
         """Return the graph with ``results`` (in the order of `results`) put in place."""
         k = len(self.outputs)
@@ -155,8 +186,22 @@ class Graph:
 
         Raises:
             DeepglassError: a node's recorded type is not what its op infers.
+            TraceError: a node stands for an argument of something else.
         """
+        for state, value in self.updates:
+            if state.type != value.type:
+                raise DeepglassError(
+                    f"graph: a new state value keeps its type; {state.name} is {state.type}, "
+                    f"its new value {value.type}."
+                )
+        given = {n.id for n in (*self.inputs, *self.state)}
         for node in self.nodes():
+            if node.op in (INPUT, STATE) and node.id not in given:
+                raise TraceError(
+                    f"scan: what a step computes leaves it as its carry; a value that depends on "
+                    f"{node.name} {node.type} at {node.source or '?'} was kept and used outside. "
+                    "Make it part of the carry."
+                )
             if isinstance(node.op.kernel, Leaf):
                 continue
             found = node.op.infer(*[i.type for i in node.inputs], **node.params)
@@ -164,12 +209,6 @@ class Graph:
                 raise DeepglassError(
                     f"graph: a node has the type its op infers; {node.op.name} at "
                     f"{node.source or '?'} says {node.type}, inferred {found}."
-                )
-        for state, value in self.updates:
-            if state.type != value.type:
-                raise DeepglassError(
-                    f"graph: a new state value keeps its type; {state.name} is {state.type}, "
-                    f"its new value {value.type}."
                 )
 
     def __str__(self) -> str:

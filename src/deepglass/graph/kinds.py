@@ -20,6 +20,7 @@ a list of scalars, one per axis.
 | Scatter     | x[i] and all ``source`` elements that ``target`` sends there  | scatter_add    |
 | Composite   | whatever its expansion into other ops computes                 | softmax        |
 | Host        | whatever the record's reference computes, in NumPy             | argsort        |
+| Scan        | one computation repeated, each time from the result before     | scan           |
 """
 
 from __future__ import annotations
@@ -156,6 +157,17 @@ class Host:
 
     For what takes more Python than loops, and for ops of a user's own. It is a function of its
     inputs; arrays it is given are read-only and hold their values during the call alone.
+    """
+
+
+@dataclass(frozen=True)
+class Scan(Host):
+    """A recorded step, carried out once for each row of some inputs, in order.
+
+    Inputs (init, *xs, *captured). Params: ``region`` computes a carry from the carry before it
+    (``init`` at first), the rows x[t] of the first ``rows`` inputs after it, and ``captured``;
+    t runs over ``length``, backwards if ``reverse``. The result is all carries along a new first
+    axis, carry t at t; or, with ``last``, the one that was computed last.
     """
 
 

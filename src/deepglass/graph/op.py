@@ -51,6 +51,9 @@ class Op:
             cotangent g of the output y; None for an input that has no gradient. Empty when
             the op has none at all. A composite without rules is differentiated through its
             expansion.
+        pullback: all gradients at once, instead of rules, for an op with any number of inputs
+            whose gradients share their work: ``pullback(g, y, *inputs, wanted, **params)``
+            returns one per input, of which those are used that ``wanted`` is True for.
         samples: ``samples(rng)`` yields the `Sample`s the generated tests use.
         misuses: calls that must raise.
         notation: how the op reads on paper, with {0}, {1} for inputs and {name} for params.
@@ -65,6 +68,7 @@ class Op:
     reference: Callable[..., Any]
     kernel: Kind
     gradient: tuple[Callable[..., Any] | None, ...] = ()
+    pullback: Callable[..., Sequence[Any]] | None = None
     samples: Callable[[np.random.Generator], Iterable[Sample]] | None = None
     misuses: tuple[Misuse, ...] = ()
     notation: str = ""

@@ -5,13 +5,24 @@ from __future__ import annotations
 import numpy as np
 
 from .graph import ALIAS, CONSTANT, INPUT, STATE, Graph, Node
-from .kinds import Host, Leaf
+from .kinds import Host, Leaf, Scan
 
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 def page(graph: Graph) -> str:
-    """Return ``graph`` in lines such as ``h₃ = relu(a₂)   float32[64, 128]   fc1   net.py:7``."""
+    """Return ``graph`` in lines such as ``h₃ = relu(a₂)   float32[64, 128]   fc1   net.py:7``.
+
+    What a scan repeats stands below, as a page of its own.
+    """
+    pages = [_page(graph, "program")]
+    scans = [n for n in graph.nodes() if isinstance(n.op.kernel, Scan)]
+    steps = {str(n.params["region"]): n.params["region"].graph for n in scans}
+    pages += [_page(step, name) for name, step in steps.items()]
+    return "\n\n".join(pages)
+
+
+def _page(graph: Graph, title: str) -> str:
     names: dict[int, str] = {}
     texts: dict[int, str] = {}
     rows: list[tuple[str, str, str, str]] = []
@@ -38,7 +49,7 @@ def page(graph: Graph) -> str:
     for state, value in graph.updates:
         rows.append((f"{names[state.id]} ← {texts[value.id]}", "", value.path, value.source))
     returned = ", ".join(texts[n.id] for n in graph.outputs)
-    lines = [f"program({arguments})"]
+    lines = [f"{title}({arguments})"]
     lines += [f"  state {names[n.id]}: {n.type}" for n in graph.state]
     widths = [max((len(r[k]) for r in rows), default=0) for k in range(3)]
     for row in rows:
@@ -76,6 +87,9 @@ def _expression(node: Node, texts: dict[int, str]) -> str:
         shown = {k: _param(v) for k, v in node.params.items()}
         return node.op.notation.format(*inputs, **shown)
     arguments = [texts[i.id] for i in node.inputs]
+    if isinstance(node.op.kernel, Scan):
+        times = f"{node.params['length']} times{', backwards' * node.params['reverse']}"
+        return f"{node.op.name} {node.params['region']}({', '.join(arguments)}) {times}"
     arguments += [f"{k}={_param(v)}" for k, v in node.params.items()]
     where = "host " if isinstance(node.op.kernel, Host) else ""
     return f"{where}{node.op.name}({', '.join(arguments)})"

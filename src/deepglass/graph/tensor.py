@@ -16,7 +16,7 @@ from ..errors import DomainError, DTypeError, GradientError, TraceError
 from .graph import ALIAS, CONSTANT, Node
 from .methods import TensorMethods
 from .op import Op
-from .trace import CHANGES, active_trace, escaped, grad_enabled, record
+from .trace import CHANGES, active_trace, check_seal, escaped, grad_enabled, record
 from .types import DType, Shape, TensorType, bool_, dtype_of, float32, int64
 
 
@@ -121,6 +121,7 @@ class Tensor(TensorMethods):
                 its history would make it a result instead of a parameter.
             TraceError: shape or type would change inside a compiled function.
         """
+        check_seal(self)
         before = self.node
         if before.is_leaf and before.requires_grad:
             if grad_enabled():
@@ -347,6 +348,7 @@ class Tensor(TensorMethods):
             raise GradientError(
                 f"grad: a gradient has the type of its tensor; got {value.type} for {self.type}."
             )
+        check_seal(self)
         trace = active_trace()
         if trace is not None:
             trace.set_gradient(self)

@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Any
 
 from ..errors import DeepglassWarning, TraceError
-from .graph import CONSTANT, INPUT, STATE, Node
+from .graph import CONSTANT, INPUT, STATE, Node, since_now
 from .op import Op
 from .types import TensorType
 
@@ -25,6 +25,7 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 _active: ContextVar[Trace | None] = ContextVar("deepglass_trace", default=None)
 _grad_enabled: ContextVar[bool] = ContextVar("deepglass_grad", default=True)
+_seal: ContextVar[tuple[int, str] | None] = ContextVar("deepglass_seal", default=None)
 
 
 class _Changes:
@@ -79,6 +80,31 @@ def set_grad_enabled(enabled: bool) -> Iterator[None]:
         yield
     finally:
         _grad_enabled.reset(token)
+
+
+@contextmanager
+def sealed(rule: str) -> Iterator[None]:
+    """Until the block ends, refuse to change tensors made before it (in this thread).
+
+    Args:
+        rule: the beginning of the error: who asks for it, and what the rule is.
+    """
+    token = _seal.set((since_now(), rule))
+    try:
+        yield
+    finally:
+        _seal.reset(token)
+
+
+def check_seal(tensor: Any) -> None:
+    """Raise if ``tensor`` must not be given another value, or another gradient, here."""
+    seal = _seal.get()
+    if seal is not None and (tensor._storage is not None or tensor._node.id < seal[0]):
+        name = tensor.name or "a tensor made before"
+        raise TraceError(
+            f"{seal[1]}; {name}, {tensor.type}, or its gradient was given another value. Change "
+            "it afterwards; draw random numbers before."
+        )
 
 
 class Trace:

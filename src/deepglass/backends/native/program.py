@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from ...graph.graph import Graph
+from ...graph.kinds import Scan
 from ...graph.tensor import aligned
 from .executable import Executable
 from .ir import HostCall, Window
 from .lower import ARENA, lower
+
+Addresses = np.ndarray | int
 
 
 class NativeExecutable:
@@ -34,6 +38,11 @@ class NativeExecutable:
         self._steps: list[tuple[Executable | None, tuple[HostCall, ...]]] = []
         for loops, calls in lowered.program.segments():
             self._steps.append((Executable(loops) if loops.levels else None, calls))
+        self._repeated = {
+            call.node.id: Repeated(call.node.params)
+            for call in lowered.program.calls
+            if isinstance(call.node.op.kernel, Scan)
+        }
         self.code = [code for code, _ in self._steps if code is not None]
         known = {n.id: a for n, a in zip(graph.state, state, strict=True)}
         position = {n.id: k for k, n in enumerate(graph.inputs)}
@@ -66,23 +75,31 @@ class NativeExecutable:
                 self._call_host(calls, inputs, outputs)
         return outputs
 
+    @property
+    def runs_rows(self) -> bool:
+        """Whether `run_rows` can be called: there is one piece of code, and no Python."""
+        return len(self.code) == 1 and not self.loops.calls
+
     def each(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Run once per row of the inputs; see `backends.Executable`."""
         count = len(inputs[0])
-        if len(self.code) != 1 or self.loops.calls:
+        if not self.runs_rows:
             runs = [self([a[k, ...] for a in inputs]) for k in range(count)]
             return [np.stack(results) for results in zip(*runs, strict=True)]
-        tables = np.tile(np.frombuffer(memoryview(self._table), np.int64), (count, 1))
-        rows = np.arange(count)
-        for slot, k in self._inputs:
-            tables[:, slot] = inputs[k].ctypes.data + rows * (inputs[k].nbytes // count)
-        outputs = []
-        for slot, shape, dtype in self._outputs:
-            array = np.empty((count, *shape), dtype)
-            tables[:, slot] = array.ctypes.data + rows * (array.nbytes // count)
-            outputs.append(array)
-        self.code[0].each(tables)
+        outputs = [np.empty((count, *shape), dtype) for _, shape, dtype in self._outputs]
+        self.run_rows(count, [rows_of(a) for a in inputs], [rows_of(a) for a in outputs])
         return outputs
+
+    def run_rows(
+        self, count: int, inputs: Sequence[Addresses], outputs: Sequence[Addresses]
+    ) -> None:
+        """Run ``count`` times where inputs and outputs stand at these addresses, in order."""
+        tables = np.tile(np.frombuffer(memoryview(self._table), np.int64), (count, 1))
+        for slot, k in self._inputs:
+            tables[:, slot] = inputs[k]
+        for (slot, _, _), addresses in zip(self._outputs, outputs, strict=True):
+            tables[:, slot] = addresses
+        self.code[0].each(tables)
 
     def _put(self, slot: int, array: np.ndarray) -> None:
         """Let a slot stand for ``array`` as long as the program lives."""
@@ -104,7 +121,56 @@ class NativeExecutable:
             arguments = [_array(w, memory) for w in call.arguments]
             for array in arguments:
                 array.flags.writeable = False
-            np.copyto(_array(call.result, memory), call.node.compute(arguments))
+            result = _array(call.result, memory)
+            if call.node.id in self._repeated:
+                self._repeated[call.node.id](arguments, result)
+            else:
+                np.copyto(result, call.node.compute(arguments))
+
+
+class Repeated:
+    """What a scan repeats, compiled once (see `graph.kinds.Scan`).
+
+    Args:
+        params: those of the scan.
+    """
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        self.step = NativeExecutable(params["region"].graph, ())
+        self.rows: int = params["rows"]
+        self.length: int = params["length"]
+        self.reverse: bool = params["reverse"]
+        self.last: bool = params["last"]
+
+    def __call__(self, arguments: Sequence[np.ndarray], result: np.ndarray) -> None:
+        """Fill ``result``; the two carries of a scan that keeps the last alternate."""
+        init, xs = arguments[0], arguments[1 : self.rows + 1]
+        captured = arguments[self.rows + 1 :]
+        order = np.arange(self.length)[:: -1 if self.reverse else 1]
+        if self.last:
+            spare = np.empty_like(result)
+            places = [result, spare] if self.length % 2 else [spare, result]
+            carries = np.array([places[k % 2].ctypes.data for k in range(self.length)])
+        else:
+            carries = rows_of(result)[order]
+        if self.step.runs_rows:
+            before = np.concatenate([[init.ctypes.data], carries[:-1]])
+            moving: list[Addresses] = [before, *[rows_of(x)[order] for x in xs]]
+            inputs = [*moving, *[a.ctypes.data for a in captured]]
+            self.step.run_rows(self.length, inputs, [carries])
+            return
+        carry = init
+        for t in order:
+            (carry,) = self.step([carry, *[x[t, ...] for x in xs], *captured])
+            if not self.last:
+                result[t, ...] = carry
+        if self.last:
+            np.copyto(result, carry)
+
+
+def rows_of(array: np.ndarray) -> np.ndarray:
+    """Return the addresses of the rows of a contiguous array."""
+    return array.ctypes.data + np.arange(len(array)) * (array.nbytes // max(len(array), 1))
 
 
 def _array(window: Window, memory: Sequence[np.ndarray]) -> np.ndarray:
