@@ -35,10 +35,24 @@ def test_a_given_element_type_wins() -> None:
     assert dg.tensor([1, 2], dtype=np.float32).dtype is dg.float32
 
 
-@pytest.mark.parametrize("data", [["a"], [1 + 2j], object(), np.zeros(2, "f2")])
-def test_what_is_no_number_is_refused(data: Any) -> None:
-    with pytest.raises(DTypeError, match="dtype: one of bool, uint8"):
-        dg.tensor(data)
+@pytest.mark.parametrize(
+    ("data", "remedy"),
+    [
+        (["a"], "Number the words"), ([b"a"], "Number the words"), ([1 + 2j], "imaginary parts"),
+        (object(), "Look for None"), ([1.0, None], "Look for None"), ([2**64], "64 bits"),
+        (np.zeros(2, "M8[D]"), "Count from a date"), (np.zeros(2, "m8[D]"), "Divide by a unit"),
+        (np.zeros(2, "longdouble"), "Convert the data first"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("dtype", [None, "float32"])
+def test_what_is_no_number_is_refused(data: Any, remedy: str, dtype: Any) -> None:
+    with pytest.raises(DTypeError, match=f"dtype: one of bool, uint8.*{remedy}"):
+        dg.tensor(data, dtype=dtype)
+
+
+def test_lists_of_different_lengths_are_refused() -> None:
+    with pytest.raises(ShapeError, match=r"equally long; got \[\[1, 2\], \[3\]\]"):
+        dg.tensor([[1, 2], [3]])
 
 
 def test_data_are_copied() -> None:
@@ -210,8 +224,9 @@ def test_a_python_number_follows_the_tensor(dtype: str, number: Any, result: str
 def test_a_python_number_outside_of_the_type_is_refused() -> None:
     with pytest.raises(DomainError, match=r"uint8 holds 0 to 255; got -1"):
         _ = dg.zeros(2, dtype="uint8") > -1
-    with pytest.raises(DomainError, match=r"uint8 holds 0 to 255; got 300"):
-        dg.tensor(300, dtype="uint8")
+    for number in (300, 300.0, float("nan")):
+        with pytest.raises(DomainError, match=f"uint8 holds 0 to 255; got {number}"):
+            dg.tensor([1, number], dtype="uint8")
 
 
 def test_division_makes_floats() -> None:

@@ -16,15 +16,26 @@ from .graph.methods import install
 from .graph.tensor import Buffer, Parameter, Tensor
 from .graph.types import (
     DType,
-    bool_,
+    bfloat16,
+    float16,
     float32,
     float64,
+    int8,
+    int16,
     int32,
     int64,
     uint8,
+    uint16,
     uint32,
     uint64,
-)  # fmt: skip
+)
+from .graph.types import bool_ as bool
+from .graph.types import float16 as half
+from .graph.types import float32 as float
+from .graph.types import float64 as double
+from .graph.types import int16 as short
+from .graph.types import int32 as int
+from .graph.types import int64 as long
 from .ops import (
     Generator,
     abs,
@@ -163,12 +174,13 @@ __all__ = [
     "argmin",
     "backend",
     "bernoulli",
+    "bfloat16",
     "bitwise_and",
     "bitwise_not",
     "bitwise_or",
     "bitwise_xor",
     "bmm",
-    "bool_",
+    "bool",
     "broadcast_to",
     "cat",
     "ceil",
@@ -181,11 +193,14 @@ __all__ = [
     "conv2d",
     "div",
     "dot",
+    "double",
     "eq",
     "exp",
     "expm1",
     "flatten",
     "flip",
+    "float",
+    "float16",
     "float32",
     "float64",
     "floor",
@@ -196,10 +211,14 @@ __all__ = [
     "ge",
     "grad",
     "gt",
+    "half",
     "heaviside",
     "index_add",
     "index_copy",
     "index_select",
+    "int",
+    "int8",
+    "int16",
     "int32",
     "int64",
     "iota",
@@ -216,6 +235,7 @@ __all__ = [
     "logical_not",
     "logical_or",
     "logical_xor",
+    "long",
     "lt",
     "manual_seed",
     "matmul",
@@ -257,6 +277,7 @@ __all__ = [
     "scan",
     "scatter",
     "scatter_add",
+    "short",
     "sigmoid",
     "sign",
     "softmax",
@@ -275,6 +296,7 @@ __all__ = [
     "transpose",
     "trunc",
     "uint8",
+    "uint16",
     "uint32",
     "uint64",
     "unbind",

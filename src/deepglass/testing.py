@@ -26,7 +26,7 @@ from .graph.op import REGISTRY, Op, Sample
 from .graph.tensor import Tensor, apply
 from .graph.trace import set_grad_enabled
 from .graph.tree import flatten, unflatten
-from .graph.types import TensorType, dtype_of
+from .graph.types import TensorType, convert, dtype_of
 from .nn.module import Module
 from .ops.random import Generator, default_generator
 
@@ -52,8 +52,11 @@ class Tolerance:
     absolute: float
 
 
-# The one table by element type; all other types agree exactly.
+# The one table by element type; all other types agree exactly. Halves may be one unit in the
+# last place apart: what was rounded to them was computed in float32.
 TOLERANCES = {
+    "float16": Tolerance(relative=2.0**-10, absolute=2e-6),
+    "bfloat16": Tolerance(relative=2.0**-7, absolute=2e-6),
     "float32": Tolerance(relative=1e-5, absolute=2e-6),
     "float64": Tolerance(relative=1e-12, absolute=1e-13),
 }
@@ -150,8 +153,13 @@ class _Case:
         return self.op.infer(*map(_type, self.args), **self.params)
 
     def reference(self) -> np.ndarray:
+        """What the op means on these arrays."""
+        return self.op.compute(self.args, self.params, self.infer())
+
+    def computed(self) -> TensorType:
+        """The type of what the record's reference computes."""
         with np.errstate(all="ignore"):
-            return np.asarray(self.op.reference(*self.args, **self.params))
+            return _type(np.asarray(self.op.reference(*self.args, **self.params)))
 
     def apply(self, *inputs: Tensor) -> Tensor:
         return apply(self.op, *inputs, **self.params)
@@ -196,17 +204,13 @@ class _Case:
 
 
 def _cases(op: Op, dtype: str = "float64") -> Iterator[_Case]:
-    """The samples with floats as ``dtype``; for float32 only those that hold floats."""
+    """The samples with floats as ``dtype``; but for float64 only those that hold floats."""
     for number, sample in enumerate(samples_of(op)):
         floats = any(a.dtype.kind == "f" for a in sample.args)
         if dtype == "float64" or floats:
-            args = tuple(a.astype(dtype) if a.dtype.kind == "f" else a for a in sample.args)
+            wanted = dtype_of(dtype)
+            args = tuple(convert(a, wanted) if a.dtype.kind == "f" else a for a in sample.args)
             yield _Case(op, number, args, sample.params, sample.smooth)
-
-
-def _all_cases(op: Op) -> Iterator[_Case]:
-    yield from _cases(op)
-    yield from _cases(op, "float32")
 
 
 def _smooth_cases(op: Op) -> Iterator[_Case]:
@@ -214,35 +218,43 @@ def _smooth_cases(op: Op) -> Iterator[_Case]:
 
 
 def _check_types(op: Op, backend: str) -> None:
-    """The shape rule tells the shape and element type of what the reference computes."""
+    """The shape rule tells the shape and element type of what the reference computes; halves
+    make what float32 makes, or its half."""
     if not samples_of(op):
         raise AssertionError(f"{op.name}: a record has samples; got none. Add samples=.")
-    for case in _all_cases(op):
-        found, inferred = _type(case.reference()), case.infer()
+    for case in (*_cases(op), *_cases(op, "float32")):
+        found, inferred = case.computed(), case.infer()
         if found != inferred:
             raise AssertionError(
                 f"{case}: infer and reference agree; infer says {inferred}, the reference "
                 f"computes {found}."
             )
+    for single, half in zip(_cases(op, "float32"), _cases(op, "float16"), strict=True):
+        found, expected = half.infer(), single.infer()
+        if TensorType(found.shape, found.dtype.wide) != expected:
+            raise AssertionError(
+                f"{half}: halves make what float32 makes, or its half; infer says {found}, and "
+                f"{expected} for float32."
+            )
 
 
 def _check_values(op: Op, backend: str) -> None:
     """A compiled program computes what the reference does: a program of the op alone for each
-    sample, and one with all float64 samples side by side."""
-    together = []
-    for case in _all_cases(op):
-        if any(a.dtype.name == "float64" for a in case.args):
-            together.append(case)
-            continue
+    float32 sample, one with all float64 samples side by side, and one with all samples of a
+    half, for every op the same one of the two."""
+    for case in _cases(op, "float32"):
         got = compile(case.apply, backend=backend)(*case.tensors())
         assert_close(f"{case}, {backend}", got, case.reference())
+    half = ("float16", "bfloat16")[len(op.name) % 2]
+    for dtype in ("float64", half):
+        together = list(_cases(op, dtype))
 
-    def all_at_once(inputs: list[list[Tensor]]) -> list[Tensor]:
-        return [case.apply(*xs) for case, xs in zip(together, inputs, strict=True)]
+        def all_at_once(inputs: Any, together: Any = together) -> list[Tensor]:
+            return [case.apply(*xs) for case, xs in zip(together, inputs, strict=True)]
 
-    results = compile(all_at_once, backend=backend)([case.tensors() for case in together])
-    for case, got in zip(together, results, strict=True):
-        assert_close(f"{case}, {backend}", got, case.reference())
+        results = compile(all_at_once, backend=backend)([case.tensors() for case in together])
+        for case, got in zip(together, results, strict=True):
+            assert_close(f"{case}, {backend}", got, case.reference())
 
 
 def _check_gradient_rules(op: Op, backend: str) -> None:
@@ -256,7 +268,7 @@ def _check_gradient_rules(op: Op, backend: str) -> None:
 
 def _check_compiled_gradients(op: Op, backend: str) -> None:
     """Compiled gradients are the eager ones: one program for all samples of a float type."""
-    for dtype in TOLERANCES:
+    for dtype in ("float32", "float64"):
         cases = [c for c in _cases(op, dtype) if c.smooth and c.differentiable()]
         projected = [case.projected(case.apply) for case in cases]
         functions = [value_and_grad(f, range(len(args))) for f, args in projected]
@@ -328,7 +340,7 @@ def check_op(
     """Hold an op to its record, on every one of its samples.
 
     types: the shape rule tells shape and type of what the reference computes.
-    values: compiled programs of the op equal the reference, in float64 and float32.
+    values: compiled programs of the op equal the reference, in float64, float32 and a half.
     gradients: they are slopes by differences in float64, to second order (smooth samples).
     compiled gradients: they equal the eager ones, in float64 and float32.
     expansion: a composite equals its expansion, to second order.

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import ShapeError
 from .kinds import Composite, Kind
-from .types import TensorType
+from .types import DType, TensorType, convert, widened
 
 REGISTRY: dict[str, Op] = {}
 
@@ -45,7 +45,8 @@ class Op:
         name: unique, and the public name where there is one. A name with a dot ("module.name")
             is that of an op of a user's own, which is not registered.
         infer: ``infer(*input_types, **params) -> TensorType``; raises the op's errors.
-        reference: the meaning, in plain NumPy: ``reference(*arrays, **params) -> array``.
+        reference: the meaning, in plain NumPy: ``reference(*arrays, **params) -> array``;
+            called by `compute`, which knows what to do with halves.
         kernel: the kind of loops and the scalar rule (see `kinds`).
         gradient: one rule per input, ``rule(g, y, *inputs, **params) -> Tensor`` with the
             cotangent g of the output y; None for an input that has no gradient. Empty when
@@ -90,6 +91,9 @@ class Op:
     ) -> np.ndarray:
         """Return what the reference makes of ``arrays``, after the check of their values.
 
+        This is what an op means on halves: it is computed with float32 in their place and
+        rounded once, at the end. `passes.widen` writes the same into graphs.
+
         Raises:
             ShapeError: the reference does not compute the shape of ``type``, which the shape
                 rule told.
@@ -97,7 +101,8 @@ class Op:
         if self.validate is not None:
             self.validate(*arrays, **params)
         with np.errstate(all="ignore"):
-            value = np.asarray(self.reference(*arrays, **params), type.dtype.numpy)
+            value = self.reference(*map(widened, arrays), **widened_params(params))
+        value = convert(np.asarray(value), type.dtype)
         if value.shape != type.shape:
             raise ShapeError(
                 f"{self.name}: the reference computes the shape that infer tells; it computed "
@@ -112,3 +117,8 @@ class Op:
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
+
+
+def widened_params(params: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters of an op with float32 for the halves among them."""
+    return {k: v.wide if isinstance(v, DType) else v for k, v in params.items()}

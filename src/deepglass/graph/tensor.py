@@ -12,12 +12,23 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DomainError, DTypeError, GradientError, TraceError
+from ..errors import DomainError, DTypeError, GradientError, ShapeError, TraceError
 from .graph import ALIAS, CONSTANT, Node
 from .methods import TensorMethods
-from .op import Op
+from .op import Op, widened_params
 from .trace import CHANGES, active_trace, check_seal, escaped, grad_enabled, record
-from .types import DType, Shape, TensorType, bool_, dtype_of, float32, int64
+from .types import (
+    DType,
+    Shape,
+    TensorType,
+    bool_,
+    convert,
+    dtype_of,
+    float32,
+    float64,
+    int64,
+    widened,
+)  # fmt: skip
 
 
 class Clock:
@@ -274,7 +285,7 @@ class Tensor(TensorMethods):
         if node.trace is not None and node.op is not CONSTANT:
             return f"tensor(traced {node.type}, {node.op.name} at {node.source})"
         with np.printoptions(precision=4, threshold=200):
-            body = np.array2string(self.numpy(), separator=", ", prefix="tensor(")
+            body = np.array2string(widened(self.numpy()), separator=", ", prefix="tensor(")
         usual = (float32, int64, bool_)
         dtype = "" if self.dtype in usual else f", dtype={self.dtype}"
         return f"tensor({body}{dtype}{', requires_grad=True' if self.requires_grad else ''})"
@@ -412,16 +423,28 @@ class Buffer(Tensor):
 
 
 def to_array(data: Any, dtype: Any = None) -> np.ndarray:
-    """Return a fresh contiguous array of a type deepglass has."""
-    array = np.array(data, order="C")
-    if dtype is not None:
+    """Return a fresh contiguous array of a type deepglass has.
+
+    Raises:
+        DTypeError: the data are no numbers of such a type.
+        ShapeError: nested lists differ in length.
+        DomainError: a Python number is outside of the integer type that is asked for.
+    """
+    try:
+        array = np.array(data, order="C")
+    except ValueError as error:
+        raise ShapeError(
+            f"tensor: lists within a list are equally long; got {data!r:.80}. Pad the shorter ones."
+        ) from error
+    own = dtype_of(array.dtype)
+    plain = not isinstance(data, (np.ndarray, np.generic))
+    if dtype is None:
+        wanted = float32 if plain and own is float64 else own
+    else:
         wanted = dtype_of(dtype)
-        if not isinstance(data, np.ndarray) and array.dtype.kind in "iu" and wanted.is_integer:
+        if plain and wanted.is_integer:
             _check_range(array, wanted)
-        return array.astype(wanted.numpy)
-    if not isinstance(data, (np.ndarray, np.generic)) and array.dtype == np.float64:
-        array = array.astype(np.float32)
-    return np.asarray(array, dtype_of(array.dtype).numpy)  # in the machine's byte order
+    return convert(np.asarray(array, own.numpy), wanted)  # in the machine's byte order
 
 
 def _check_range(array: np.ndarray, dtype: DType) -> None:
@@ -429,8 +452,8 @@ def _check_range(array: np.ndarray, dtype: DType) -> None:
     for number in (array.min(initial=0).item(), array.max(initial=0).item()):
         if not limits.min <= number <= limits.max:
             raise DomainError(
-                f"dtype: {dtype} holds {limits.min} to {limits.max}; got {number}. Convert the "
-                "tensor beside it first, for instance with .to(dg.int64)."
+                f"dtype: {dtype} holds {limits.min} to {limits.max}; got {number}. Take a wider "
+                "type, or convert the tensor beside it first, for instance with .to(dg.int64)."
             )
 
 
@@ -481,6 +504,13 @@ def as_tensor(value: Any, dtype: Any = None) -> Tensor:
     return value if isinstance(value, Tensor) else Tensor(value, dtype)
 
 
+def _expanded(op: Op, type: TensorType, inputs: tuple[Tensor, ...], params: Any) -> Tensor:
+    """A composite written out; on halves it means what `Op.compute` says, like any other op."""
+    wide = [x.to(x.dtype.wide) for x in inputs]
+    value: Tensor = op.kernel.expand(*wide, **widened_params(params))  # type: ignore[union-attr]
+    return value.to(type.dtype)
+
+
 def apply(op: Op, *inputs: Tensor, **params: Any) -> Tensor:
     """Apply ``op``: compute it now, or record it when a trace is active.
 
@@ -490,7 +520,7 @@ def apply(op: Op, *inputs: Tensor, **params: Any) -> Tensor:
     nodes = tuple(read(x) for x in inputs)
     type = op.infer(*[n.type for n in nodes], **params)
     if op.expands_at_once:
-        return op.kernel.expand(*inputs, **params)  # type: ignore[union-attr,no-any-return]
+        return _expanded(op, type, inputs, params)
     if active_trace() is not None:
         return Tensor.of(record(op, type, nodes, params))
     arrays: list[Any] = [n.data for n in nodes]

@@ -275,6 +275,13 @@ class Module(Traceable):
     def float(self) -> Self:
         """Convert all floating-point parameters and buffers to float32."""
         return self.to("float32")
+    def half(self) -> Self:
+        """Convert all floating-point parameters and buffers to float16."""
+        return self.to("float16")
+
+    def bfloat16(self) -> Self:
+        """Convert all floating-point parameters and buffers to bfloat16."""
+        return self.to("bfloat16")
 
     # Saving -------------------------------------------------------------------------
 

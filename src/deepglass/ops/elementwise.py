@@ -19,7 +19,7 @@ from ..errors import DTypeError
 from ..graph.kinds import Elementwise
 from ..graph.op import Misuse, Op, Sample
 from ..graph.tensor import Tensor, apply, as_tensor
-from ..graph.types import DType, TensorType, bool_, dtype_of, float32, promote
+from ..graph.types import DType, TensorType, bool_, convert, dtype_of, float32, promote
 from .movement import broadcast_together
 from .samples import SHAPES, away_from_zero, binary_samples, compare_samples, real, unary_samples
 
@@ -45,8 +45,8 @@ class ElementwiseOp(Op):
 def unify(operands: tuple[Any, ...], floats: bool = False) -> list[Tensor]:
     """Return the operands as tensors of one element type.
 
-    Tensors and arrays promote to the type of the highest rank among them; a Python number
-    follows, unless it would lose its kind: 1.5 beside integers makes float32.
+    Tensors and arrays meet where `promote` lets them; a Python number follows, unless it
+    would lose its kind: 1.5 beside integers makes float32.
     """
     strong = [as_tensor(x) for x in operands if not isinstance(x, (bool, int, float))]
     weak = [x for x in operands if isinstance(x, (bool, int, float))]
@@ -314,16 +314,6 @@ where: ElementwiseOp = _Where(
 )
 
 
-def _cast_reference(x: np.ndarray, dtype: DType) -> np.ndarray:
-    if x.dtype.kind != "f" or not dtype.is_integer:
-        return np.asarray(x.astype(dtype.numpy))
-    ends = np.iinfo(dtype.numpy)
-    above, below = x >= float(ends.max), x <= float(ends.min)
-    inside = np.where(above | below | np.isnan(x), 0, x).astype(dtype.numpy)
-    high, low = dtype.numpy.type(ends.max), dtype.numpy.type(ends.min)
-    return np.where(above, high, np.where(below, low, inside))
-
-
 def _cast_samples(rng: np.random.Generator) -> Iterator[Sample]:
     for target in ("float32", "float64", "int32", "int64", "bool"):
         yield Sample((rng.uniform(-9, 9, (2, 3)),), {"dtype": dtype_of(target)}, smooth=False)
@@ -334,15 +324,16 @@ def _cast_samples(rng: np.random.Generator) -> Iterator[Sample]:
 CAST = Op(
     name="cast",
     infer=lambda x, dtype: TensorType(x.shape, dtype),
-    reference=_cast_reference,
+    reference=convert,
     kernel=Elementwise(lambda b, x, dtype: b.cast(x, dtype)),
     gradient=(lambda g, y, x, dtype: to(g, x.dtype),),
     samples=_cast_samples,
     notation="{dtype}({0})",
     doc="""The same numbers in another element type.
 
-    Floats lose their fraction towards zero; out of an integer's range they become its nearest
-    end, and NaN becomes 0.
+    Integers wrap around. Floats lose their fraction towards zero; out of an integer's range
+    they become its nearest end, and NaN becomes 0. Whatever becomes a half is rounded to
+    float32 first, as in PyTorch.
     """,
 )
 

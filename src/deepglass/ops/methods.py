@@ -65,6 +65,15 @@ def _copy(x: Tensor, source: Any) -> Tensor:
     return x
 
 
+def _as_type(name: str) -> Callable[[Tensor], Tensor]:
+    return lambda x: e.to(x, name)
+
+
+def _type_as(x: Tensor, other: Tensor) -> Tensor:
+    """Return the tensor in the element type of another one."""
+    return e.to(x, other.dtype)
+
+
 def _transposed(x: Tensor) -> Tensor:
     return m.permute(x, *reversed(range(x.ndim)))
 
@@ -148,6 +157,8 @@ METHODS: dict[str, Any] = {
     "repeat": repeat, "repeat_interleave": repeat_interleave,
     "mm": mm, "bmm": bmm, "mv": mv, "dot": dot, "outer": outer,
     "clone": _clone, "contiguous": _itself, "cpu": _itself, "mT": property(_matrices_transposed),
-    "double": lambda x: e.to(x, "float64"), "float": lambda x: e.to(x, "float32"),
+    "half": _as_type("float16"), "bfloat16": _as_type("bfloat16"), "float": _as_type("float32"),
+    "double": _as_type("float64"), "short": _as_type("int16"), "int": _as_type("int32"),
+    "long": _as_type("int64"), "bool": _as_type("bool"), "type_as": _type_as,
     "zero_": _fill(0), "copy_": _copy, "T": property(_transposed),
 }  # fmt: skip

@@ -12,7 +12,7 @@ from ..errors import ShapeError
 from ..graph.kinds import Reduction
 from ..graph.op import Misuse, Op
 from ..graph.tensor import Tensor, apply, as_tensor
-from ..graph.types import DType, Shape, TensorType, bool_, dtype_of, int64, uint64
+from ..graph.types import DType, Shape, TensorType, bool_, dtype_of, float32, int64, uint64
 from .elementwise import eq, to
 from .indexing import gather
 from .logic import bitwise_not, logical_not
@@ -98,10 +98,9 @@ def mean(x: Any, dim: Dims = None, keepdim: bool = False, dtype: Any = None) -> 
     tensor(3.)
     """
     x = as_tensor(x) if dtype is None else to(x, dtype)
-    if not x.dtype.is_float:
-        x = to(x, "float32")
+    wanted = x.dtype if x.dtype.is_float else float32
     count = prod(x.shape[d] for d in dims_of("mean", dim, x.ndim))
-    return sum(x, dim, keepdim) / (count or float("nan"))
+    return to(sum(x, dim, keepdim, wanted.wide) / (count or float("nan")), wanted)
 
 
 def _needs_elements(name: str) -> Callable[[TensorType, tuple[int, ...]], None]:

@@ -7,6 +7,7 @@ from .cse import merge_common
 from .expand import expand
 from .simplify import simplify
 from .split import split_sums
+from .widen import widen
 
 
 def optimize_steps(graph: Graph) -> Graph:
@@ -25,7 +26,7 @@ def optimize_steps(graph: Graph) -> Graph:
     return graph.rewrite(rule)
 
 
-PASSES = (optimize_steps, expand, split_sums, simplify, merge_common)
+PASSES = (optimize_steps, widen, expand, split_sums, simplify, merge_common)
 
 
 def optimize(graph: Graph) -> Graph:

@@ -101,11 +101,10 @@ def fold_constants(node: Node) -> Node | None:
     """An op of constants with one element    -->    its value"""
     if isinstance(node.op.kernel, Leaf) or node.type.size != 1 or not node.inputs:
         return None
-    if any(i.op is not CONSTANT or i.data is None or i.data.size != 1 for i in node.inputs):
+    numbers = [i.data for i in node.inputs if i.data is not None and i.data.size == 1]
+    if len(numbers) < len(node.inputs):
         return None
-    with np.errstate(all="ignore"):
-        value = np.asarray(node.op.reference(*[i.data for i in node.inputs], **node.params))
-    return constant(node, value.astype(node.type.dtype.numpy))
+    return constant(node, node.compute(numbers))
 
 
 def neutral_factor(node: Node) -> Node | None:

@@ -91,7 +91,7 @@ def test_random_masks_are_made_again_and_never_stored():
     program = loops(function, x)
     stored = {store.buffer for level in program.levels for phase in level
               for nest in phase.nests for store in nest.stores}  # fmt: skip
-    assert not any(buffer.dtype in (dg.uint32, dg.bool_) for buffer in stored)
+    assert not any(buffer.dtype in (dg.uint32, dg.bool) for buffer in stored)
 
 
 @pytest.mark.parametrize("backend", ["reference", "native"])

@@ -3,7 +3,6 @@
 From the graph to loops, by `lower`:
 
     roots       which values are stored, which are computed where they are used
-    cost        how much work an op's scalar rule is
     vocabulary  the words of scalar rules, spoken in loop IR
     recipe      how one root's elements are computed, as an expression over loop variables
     groups      which roots share loops, which loops share a pass over the rows
@@ -29,6 +28,7 @@ From loops to machine code, by `emit`:
     access      loads and stores: vectors, masks, shuffles, gathers
     ops         one scalar operation
     mathlib     exp, log, tanh and their like
+    halves      float16 and bfloat16 from and to float32
     text        LLVM IR, written
 
 Running it:

@@ -11,11 +11,11 @@ import llvmlite.binding as llvm
 
 from ...errors import BackendError
 
-# name LLVM knows, features, vector bytes, vector registers
+# name LLVM knows, features, vector bytes, vector registers, whether it converts float16
 _FORCED = {
-    "avx512": ("x86-64-v4", "", 64, 32),
-    "avx2": ("x86-64-v3", "", 32, 16),
-    "sse": ("x86-64-v2", "", 16, 16),
+    "avx512": ("x86-64-v4", "", 64, 32, True),
+    "avx2": ("x86-64-v3", "", 32, 16, True),
+    "sse": ("x86-64-v2", "", 16, 16, False),
 }
 
 
@@ -28,12 +28,14 @@ class Cpu:
         features: LLVM's feature string, "" for those the name implies.
         vector_bytes: bytes of the widest vector register.
         registers: how many vector registers there are.
+        converts_float16: whether it has instructions from and to float16.
     """
 
     name: str
     features: str
     vector_bytes: int
     registers: int
+    converts_float16: bool
 
 
 @cache
@@ -49,10 +51,11 @@ def host() -> Cpu:
     flags = llvm.get_host_cpu_features()
     name, features = llvm.get_host_cpu_name(), flags.flatten()
     if flags.get("avx512f") and flags.get("avx512vl") and flags.get("avx512dq"):
-        return Cpu(name, features, 64, 32)
+        return Cpu(name, features, 64, 32, True)
+    converts = flags.get("f16c", False) or flags.get("neon", False)
     if flags.get("avx2"):
-        return Cpu(name, features, 32, 16)
-    return Cpu(name, features, 16, 32 if flags.get("neon") else 16)
+        return Cpu(name, features, 32, 16, converts)
+    return Cpu(name, features, 16, 32 if flags.get("neon") else 16, converts)
 
 
 def forced_cpu(kind: str) -> Cpu:

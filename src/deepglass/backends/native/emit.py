@@ -133,7 +133,8 @@ class _ModuleEmitter:
         nest = schedule(nest, phase, self.cpu, count)
         if nest.schedule and not _single(phase) and count == phase.chunk_size:
             self.cycles += chunks * nest.schedule.cycles
-        function = emit_nest(nest, phase.chunk, Rows(phase.rows, count, phase.chunk_size))
+        rows = Rows(phase.rows, count, phase.chunk_size)
+        function = emit_nest(nest, phase.chunk, rows, self.cpu)
         arguments = [bases.setdefault(b, f"%base{len(bases)}") for b in function.bases]
         pointers = "".join(f", ptr {a}" for a in arguments)
         return (

@@ -21,6 +21,7 @@ from math import gcd
 from ...graph.types import int64
 from . import ir, reduce
 from .access import Target, store, tail_mask
+from .cpu import Cpu
 from .expr import Evaluator, Scope
 from .nodes import Node, NodeTable
 from .place import Position
@@ -92,13 +93,13 @@ class Function:
     bases: tuple[tuple[int, int], ...]
 
 
-def emit_nest(nest: ir.Nest, chunk: ir.Axis, rows: Rows) -> Function:
+def emit_nest(nest: ir.Nest, chunk: ir.Axis, rows: Rows, cpu: Cpu) -> Function:
     """Return the function that runs a nest on ``rows``."""
-    return _NestEmitter(nest, chunk, rows).function()
+    return _NestEmitter(nest, chunk, rows, cpu).function()
 
 
 class _NestEmitter:
-    def __init__(self, nest: ir.Nest, chunk: ir.Axis, rows: Rows) -> None:
+    def __init__(self, nest: ir.Nest, chunk: ir.Axis, rows: Rows, cpu: Cpu) -> None:
         schedule = nest.schedule or ir.Schedule()
         self.nest, self.rows = nest, rows
         loops = schedule.order or nest.axes + nest.over
@@ -116,7 +117,7 @@ class _NestEmitter:
         self.unroll = {number[a]: n for a, n in schedule.unroll}
         self.width = dict.fromkeys(range(len(axes)), 1)
         self.valid = self.lanes
-        self.writer = Writer()
+        self.writer = Writer(cpu.converts_float16)
         start = [Position() for _ in axes]
         if chunk not in nest.axes + nest.over and chunk.extent > 1:
             start[number[chunk]] = Position("%chunk", 0, 0, 0, chunk.extent - 1, 1)

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...errors import BackendError
-from ...graph.types import DType, bool_, int32, int64
-from . import mathlib
+from ...graph.types import DType, bool_, float32
+from . import halves, mathlib
 from .text import Value, Writer, constant, constants, number_text, suffix, type_text, unsigned
 
 _FLOAT_OPCODES = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
@@ -127,6 +127,12 @@ def cast(w: Writer, a: Value, dtype: DType) -> Value:
     source = a.dtype
     if source is dtype:
         return a
+    if source.is_half and dtype is float32:
+        return halves.extend(w, a)
+    if dtype.is_half and source is float32:
+        return halves.round_to(w, a, dtype)
+    if source.is_half or dtype.is_half:
+        raise BackendError(f"cast: a half is cast from and to float32; got {source} to {dtype}.")
     if dtype is bool_:
         zero = constant(0, source, a.lanes)
         return w.compare("fcmp une" if source.is_float else "icmp ne", a, zero)
@@ -230,7 +236,7 @@ def _wrap(value: int, dtype: DType) -> int:
         return int(value != 0)
     bits = 8 * dtype.bytes
     value &= (1 << bits) - 1
-    if dtype in (int32, int64) and value >> (bits - 1):
+    if not unsigned(dtype) and value >> (bits - 1):
         value -= 1 << bits
     return value
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from math import prod
 
+from ...graph.cost import cost
 from ...graph.graph import CONSTANT, Graph, Node
 from ...graph.kinds import Contraction, Elementwise, Host, Leaf, Pull, Reduction, Scatter, View
-from .cost import cost
 
 ANCHORS = (Reduction, Contraction, Scatter, Host)
 WORTH_STORING = 16  # cost above which a value with several users is stored

@@ -15,21 +15,26 @@ from typing import Any
 
 import numpy as np
 
-from ...graph.types import DType, bool_, int32, int64, uint8, uint32, uint64
+from ...graph.types import DTYPES, DType, bool_, convert, int16, int32, int64, uint8
 
 Number = float | int | bool
 
 _ELEMENTS = {
     "bool": "i1",
     "uint8": "i8",
+    "int8": "i8",
+    "uint16": "i16",
+    "int16": "i16",
     "uint32": "i32",
     "int32": "i32",
     "uint64": "i64",
     "int64": "i64",
+    "float16": "i16",
+    "bfloat16": "i16",
     "float32": "float",
     "float64": "double",
 }
-_INTEGERS = {1: uint8, 4: int32, 8: int64}
+_INTEGERS = {1: uint8, 2: int16, 4: int32, 8: int64}
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -70,13 +75,16 @@ def memory_text(dtype: DType, lanes: int = 1) -> str:
 @cache
 def suffix(dtype: DType, lanes: int = 1) -> str:
     """The ending of an overloaded intrinsic's name: `f32`, `v16f32`, `i64`, ..."""
-    letter = "f" if dtype.is_float else "i"
+    letter = "f" if dtype.is_float and not dtype.is_half else "i"
     bits = 1 if dtype is bool_ else 8 * dtype.bytes
     return f"{letter}{bits}" if lanes == 1 else f"v{lanes}{letter}{bits}"
 
 
 def number_text(value: Number, dtype: DType) -> str:
-    """A constant of ``dtype`` as LLVM spells it; floats as the bits of their double."""
+    """A constant of ``dtype`` as LLVM spells it; floats as the bits of their double, halves as
+    their own."""
+    if dtype.is_half:
+        return str(_half_bits(str(float(value)), dtype.name))
     if dtype.is_float:
         return f"0x{_bits(str(float(value)), dtype.name):016X}"
     return str(int(value))
@@ -89,6 +97,12 @@ def _bits(number: str, dtype: str) -> int:
         exact = float(np.dtype(dtype).type(number))
     bits: int = struct.unpack("<Q", struct.pack("<d", exact))[0]
     return bits
+
+
+@cache
+def _half_bits(number: str, dtype: str) -> int:
+    half = convert(np.array(float(number)), DTYPES[dtype])
+    return int(half.view(np.int16))
 
 
 def constant(value: Number, dtype: DType, lanes: int = 1) -> Value:
@@ -118,9 +132,13 @@ class Writer:
 
     An instruction whose text is in ``seen`` is not written again: its first result is
     returned. Instructions that read memory which may change are written with ``fresh``.
+
+    Attributes:
+        converts_float16: the CPU has instructions from and to float16.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, converts_float16: bool = False) -> None:
+        self.converts_float16 = converts_float16
         self.lines: list[Any] = []
         self.seen: dict[str, str] = {}
         self._names = 0
@@ -185,7 +203,7 @@ class Writer:
             return a
         if a.known is not None:
             return constant(a.known[0], a.dtype, lanes)
-        if a.text.startswith("0x"):
+        if not a.text.startswith("%"):
             return Value(f"splat ({a})", a.dtype, lanes)
         wide = type_text(a.dtype, lanes)
         one = self.emit(f"insertelement {wide} poison, {a}, i64 0", a.dtype, lanes)
@@ -287,4 +305,4 @@ def integer_like(dtype: DType) -> DType:
 
 
 def unsigned(dtype: DType) -> bool:
-    return dtype in (bool_, uint8, uint32, uint64)
+    return dtype.kind in ("bool", "unsigned")

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ...graph.graph import Node
-from ...graph.kinds import Elementwise, Pull
+from .graph import Node
+from .kinds import Elementwise, Pull
 
 WEIGHTS = {
     "exp": 8.0, "expm1": 9.0, "log": 8.0, "log1p": 12.0, "tanh": 10.0, "sigmoid": 10.0,
