@@ -84,7 +84,16 @@ def test_float32_is_given_more_room_than_float64() -> None:
     assert_close("float32", third.astype("f4") * np.float32(1 + 3e-6), third.astype("f4"))
     with pytest.raises(AssertionError):
         assert_close("float64", third * (1 + 3e-6), third)
-    assert set(TOLERANCES) == {"float32", "float64"}
+    assert set(TOLERANCES) == {"float16", "bfloat16", "float32", "float64"}
+
+
+@pytest.mark.parametrize("half", ["float16", "bfloat16"])
+def test_halves_may_be_a_unit_in_the_last_place_apart(half: str) -> None:
+    ones = dg.ones(2, dtype=half)
+    unit = 2.0 ** (-10 if half == "float16" else -7)
+    assert_close(half, ones + unit, ones)
+    with pytest.raises(AssertionError, match=r"worst at \[0\]: got 1\.0"):
+        assert_close(half, ones + 2 * unit, ones)
 
 
 # check_op -------------------------------------------------------------------------------

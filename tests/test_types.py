@@ -349,7 +349,7 @@ def test_modules_change_their_type() -> None:
         assert convert_all() is model
         assert {p.dtype.name for p in model.parameters()} == {name}
         assert model(dg.ones(5, 2, dtype=name)).dtype is DTYPES[name]
-    with pytest.raises(DTypeError, match="weights are floats; got int64"):
+    with pytest.raises(DTypeError, match="parameters are floats; got int64"):
         model.to(dg.int64)
 
 

@@ -275,6 +275,7 @@ class Module(Traceable):
     def float(self) -> Self:
         """Convert all floating-point parameters and buffers to float32."""
         return self.to("float32")
+
     def half(self) -> Self:
         """Convert all floating-point parameters and buffers to float16."""
         return self.to("float16")
