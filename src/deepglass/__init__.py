@@ -11,7 +11,24 @@ from . import nn, optim
 from .autodiff import backward, grad, value_and_grad
 from .backends import use as backend
 from .compile import compile
-from .create import arange, from_numpy, full, no_grad, ones, tensor, zeros, zeros_like
+from .create import (
+    arange,
+    as_tensor,
+    empty,
+    empty_like,
+    eye,
+    from_numpy,
+    full,
+    full_like,
+    linspace,
+    logspace,
+    no_grad,
+    ones,
+    ones_like,
+    tensor,
+    zeros,
+    zeros_like,
+)  # fmt: skip
 from .graph.methods import install
 from .graph.tensor import Buffer, Parameter, Tensor
 from .graph.types import (
@@ -172,6 +189,7 @@ __all__ = [
     "arange",
     "argmax",
     "argmin",
+    "as_tensor",
     "backend",
     "bernoulli",
     "bfloat16",
@@ -194,9 +212,12 @@ __all__ = [
     "div",
     "dot",
     "double",
+    "empty",
+    "empty_like",
     "eq",
     "exp",
     "expm1",
+    "eye",
     "flatten",
     "flip",
     "float",
@@ -207,6 +228,7 @@ __all__ = [
     "floor_divide",
     "from_numpy",
     "full",
+    "full_like",
     "gather",
     "ge",
     "grad",
@@ -226,6 +248,7 @@ __all__ = [
     "isinf",
     "isnan",
     "le",
+    "linspace",
     "log",
     "log1p",
     "log2",
@@ -235,6 +258,7 @@ __all__ = [
     "logical_not",
     "logical_or",
     "logical_xor",
+    "logspace",
     "long",
     "lt",
     "manual_seed",
@@ -258,6 +282,7 @@ __all__ = [
     "no_grad",
     "normal",
     "ones",
+    "ones_like",
     "optim",
     "outer",
     "pad",

@@ -150,6 +150,7 @@ CALLS: dict[str, Call] = {
     "slice": lambda x, ranges: x[tuple(slice(*r) for r in ranges)],
     "pad": _pad,
     "concat": lambda *xs, dim: torch.cat(xs, dim),
+    "one_hot": lambda x, num_classes: F.one_hot(x.long(), num_classes),
     "flip": lambda x, dims: torch.flip(x, dims),
     "roll": lambda x, shifts: torch.roll(x, shifts, tuple(range(x.ndim))) if shifts else x * 1,
     "iota": _iota,

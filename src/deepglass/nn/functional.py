@@ -16,6 +16,7 @@ from ..ops import (
     matmul,
     max_pool2d,
     mse_loss,
+    one_hot,
     pad,
     relu,
     reshape,
@@ -27,7 +28,7 @@ from ..ops import (
 
 __all__ = [
     "batch_norm", "conv2d", "cross_entropy", "dropout", "layer_norm", "linear", "log_softmax",
-    "max_pool2d", "mse_loss", "pad", "relu", "sigmoid", "softmax", "tanh",
+    "max_pool2d", "mse_loss", "one_hot", "pad", "relu", "sigmoid", "softmax", "tanh",
 ]  # fmt: skip
 
 

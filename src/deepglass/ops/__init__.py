@@ -3,7 +3,7 @@
 from .activation import relu
 from .contraction import bmm, dot, matmul, mm, mv, outer
 from .convolution import conv2d
-from .counting import iota
+from .counting import iota, one_hot
 from .dropout import dropout
 from .elementwise import (
     abs,
@@ -102,8 +102,8 @@ __all__ = [
     "isnan", "layer_norm", "le", "log", "log1p", "log2", "log10", "log_softmax", "logical_and",
     "logical_not", "logical_or", "logical_xor", "lt", "manual_seed", "matmul", "max",
     "max_pool2d", "maximum", "mean", "meshgrid", "min", "minimum", "mm", "movedim", "mse_loss",
-    "mul", "mv", "narrow", "ndtri", "ne", "neg", "normal", "outer", "pad", "permute", "rand",
-    "rand_like", "randint", "randn", "randn_like", "relu", "remainder", "repeat",
+    "mul", "mv", "narrow", "ndtri", "ne", "neg", "normal", "one_hot", "outer", "pad", "permute",
+    "rand", "rand_like", "randint", "randn", "randn_like", "relu", "remainder", "repeat",
     "repeat_interleave", "reshape", "roll", "round", "rsqrt", "scatter", "scatter_add",
     "sigmoid", "sign", "softmax", "split", "sqrt", "squeeze", "stack", "std", "sub", "sum",
     "swapaxes", "take_along_dim", "tanh", "tile", "to", "transpose", "trunc", "unbind",

@@ -1,4 +1,4 @@
-"""Counters: tensors whose elements are their own positions."""
+"""Counters: tensors whose elements are their own positions, and what compares with them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DomainError
-from ..graph.kinds import Elementwise
-from ..graph.op import Op, Sample
-from ..graph.tensor import Tensor, apply
+from ..errors import DomainError, DTypeError, TraceError
+from ..graph.kinds import Elementwise, Pull
+from ..graph.op import Misuse, Op, Sample
+from ..graph.tensor import Tensor, apply, as_tensor
+from ..graph.trace import active_trace
 from ..graph.types import Shape, TensorType, dtype_of, int64
 from .movement import axis_of
 
@@ -66,3 +67,75 @@ def iota(shape: Shape, dim: int | None = 0, dtype: Any = int64) -> Tensor:
         raise DomainError(f"iota: lengths are not negative; got {shape}.")
     axis = None if dim is None else axis_of("iota", dim, len(shape))
     return apply(IOTA, shape=tuple(shape), dim=axis, dtype=dtype_of(dtype))
+
+
+# one_hot --------------------------------------------------------------------------------
+
+
+def _one_hot_type(x: TensorType, num_classes: int) -> TensorType:
+    if not x.dtype.is_integer:
+        raise DTypeError(f"one_hot: labels are integers; got {x}. Convert with .to(dg.int64).")
+    return TensorType((*x.shape, num_classes), int64)
+
+
+def _one_hot_rule(b: Any, i: Any, x: Any, types: Any, num_classes: int) -> Any:
+    return b.cast(b.eq(b.cast(x(i[:-1]), int64), b.cast(i[-1], int64)), int64)
+
+
+def _one_hot_check(x: np.ndarray, num_classes: int) -> None:
+    if x.size and not 0 <= x.min() <= x.max() < num_classes:
+        raise DomainError(
+            f"one_hot: labels lie between 0 and {num_classes - 1}; got {x.min()} to {x.max()}."
+        )
+
+
+def _one_hot_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for shape, dtype in (((7,), "i8"), ((2, 3), "i4"), ((), "u1"), ((0, 2), "i8"), ((33,), "i8")):
+        yield Sample((rng.integers(0, 5, shape).astype(dtype),), {"num_classes": 5})
+
+
+ONE_HOT = Op(
+    name="one_hot",
+    infer=_one_hot_type,
+    reference=lambda x, num_classes: (x[..., None] == np.arange(num_classes)).astype(np.int64),
+    kernel=Pull(_one_hot_rule),
+    samples=_one_hot_samples,
+    misuses=(
+        Misuse((np.array([5]),), {"num_classes": 5}, DomainError, "between 0 and 4; got 5 to 5"),
+        Misuse((np.array([-1, 2]),), {"num_classes": 5}, DomainError, "got -1 to 2"),
+        Misuse((np.array([1.0]),), {"num_classes": 5}, DTypeError, "labels are integers; got"),
+    ),
+    validate=_one_hot_check,
+    notation="one_hot({0}, {num_classes})",
+    doc="1 at the position that each label names along a new last axis, 0 elsewhere.",
+)
+
+
+def one_hot(tensor: Any, num_classes: int = -1) -> Tensor:
+    """Return rows of zeros with a one at the position each label names.
+
+    Args:
+        tensor: labels, whole numbers from 0.
+        num_classes: length of the rows; one more than the largest label where it is -1, which
+            a compiled function cannot know.
+
+    Shapes:
+        tensor: any
+        output: (*, num_classes), int64
+
+    Raises:
+        DomainError: a label is negative or not less than ``num_classes``.
+
+    >>> one_hot(Tensor([2, 0]), 3)
+    tensor([[0, 0, 1],
+            [1, 0, 0]])
+    """
+    x = as_tensor(tensor)
+    if num_classes == -1:
+        if active_trace() is not None:
+            raise TraceError(
+                "one_hot: in a compiled function num_classes is given, because it is a length of "
+                f"the result; got -1 for {x.type}. Write one_hot(x, num_classes)."
+            )
+        num_classes = int(x.numpy().max(initial=-1)) + 1
+    return apply(ONE_HOT, x, num_classes=num_classes)

@@ -107,6 +107,18 @@ def fold_constants(node: Node) -> Node | None:
     return constant(node, node.compute(numbers))
 
 
+def one_number(node: Node) -> Node | None:
+    """A constant array that holds one number everywhere    -->    broadcast(number)"""
+    if node.op is not CONSTANT or node.data is None or node.data.size < 2:
+        return None
+    bits = np.ascontiguousarray(node.data).reshape(-1).view(f"u{node.data.itemsize}")
+    if (bits != bits[0]).any():
+        return None
+    number = constant(node, node.data.reshape(-1)[:1].reshape(()).copy())
+    shape = {"shape": node.type.shape}
+    return derived(node, REGISTRY["broadcast"], (number,), shape, node.type)
+
+
 def neutral_factor(node: Node) -> Node | None:
     """x · 1, 1 · x, x / 1    -->    x"""
     if node.op.name not in ("mul", "div"):
@@ -143,5 +155,6 @@ RULES: tuple[Rule, ...] = (
     transposed_product,
     view_of_scalar,
     fold_constants,
+    one_number,
     neutral_factor,
 )
