@@ -449,7 +449,9 @@ def _check(node: Node, found: list[int | None]) -> Callable[[list[np.ndarray]], 
     """The check of one node; what is not an argument is stood in for by zeros."""
     validate, params = node.op.validate, node.params
     assert validate is not None
-    unknown = [np.broadcast_to(np.zeros((), i.type.dtype.numpy), i.type.shape) for i in node.inputs]
+    unknown = [
+        np.broadcast_to(np.zeros((), i.type.dtype.wide.numpy), i.type.shape) for i in node.inputs
+    ]
     given = [
         (at, k)
         for at, (k, i) in enumerate(zip(found, node.inputs, strict=True))

@@ -121,6 +121,10 @@ def _type(x: np.ndarray) -> TensorType:
     return TensorType(x.shape, dtype_of(x.dtype))
 
 
+def _is_float(x: np.ndarray) -> bool:
+    return x.dtype.kind == "f" or x.dtype.name == "bfloat16"
+
+
 # Ops ------------------------------------------------------------------------------------
 
 
@@ -180,7 +184,7 @@ class _Case:
         return tuple(
             k
             for k, a in enumerate(self.args)
-            if a.dtype.kind == "f" and (not rules or rules[k] is not None)
+            if _is_float(a) and (not rules or rules[k] is not None)
         )
 
     def projected(self, function: Function) -> tuple[Callable[..., Tensor], list[np.ndarray]]:
@@ -206,10 +210,10 @@ class _Case:
 def _cases(op: Op, dtype: str = "float64") -> Iterator[_Case]:
     """The samples with floats as ``dtype``; but for float64 only those that hold floats."""
     for number, sample in enumerate(samples_of(op)):
-        floats = any(a.dtype.kind == "f" for a in sample.args)
+        floats = any(map(_is_float, sample.args))
         if dtype == "float64" or floats:
             wanted = dtype_of(dtype)
-            args = tuple(convert(a, wanted) if a.dtype.kind == "f" else a for a in sample.args)
+            args = tuple(convert(a, wanted) if _is_float(a) else a for a in sample.args)
             yield _Case(op, number, args, sample.params, sample.smooth)
 
 
@@ -432,7 +436,7 @@ direction; the gradient predicts ...
     """
     leaves, structure = flatten(args)
     arrays = [np.asarray(x) for x in leaves]
-    active = [k for k, a in enumerate(arrays) if a.dtype.kind == "f"]
+    active = [k for k, a in enumerate(arrays) if _is_float(a)]
     if not active:
         raise TypeError("check_gradient: at least one argument holds floats; got none.")
     fixed: list[Any] = [Tensor(a.astype("float64")) if k in active else leaves[k]
@@ -555,7 +559,7 @@ def _check_module_gradients(what: str, module: Module, arrays: Arrays) -> None:
     module.double()
     module.requires_grad_(True)
     parameters = list(module.parameters())
-    active = [k for k, a in enumerate(arrays) if a.dtype.kind == "f"]
+    active = [k for k, a in enumerate(arrays) if _is_float(a)]
     points = [p.numpy() for p in parameters] + [arrays[k].astype("float64") for k in active]
 
     def call(*variables: Tensor) -> Tensor:

@@ -98,10 +98,11 @@ class Op:
             ShapeError: the reference does not compute the shape of ``type``, which the shape
                 rule told.
         """
+        wide, params = [widened(a) for a in arrays], widened_params(params)
         if self.validate is not None:
-            self.validate(*arrays, **params)
+            self.validate(*wide, **params)
         with np.errstate(all="ignore"):
-            value = self.reference(*map(widened, arrays), **widened_params(params))
+            value = self.reference(*wide, **params)
         value = convert(np.asarray(value), type.dtype)
         if value.shape != type.shape:
             raise ShapeError(
