@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pooch
 import pytest
 
 from deepglass.data.fetch import Remote, fetch
-from deepglass.data.sources import cifar, idx
+from deepglass.data.sources import cifar, idx, named
 from deepglass.errors import DataError
 
 CONTENT = b"a published file"
@@ -118,11 +119,11 @@ def test_without_pooch_say_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_every_address_is_cited() -> None:
-    remotes = [cifar.CIFAR10, cifar.CIFAR100]
+    remotes = [cifar.CIFAR10, cifar.CIFAR100, named.HOUSING, named.SHAKESPEARE]
     for files in (idx.MNIST_FILES, idx.FASHION_FILES):
         remotes += [r for part in files.values() for r in part]
-    assert len({r.url for r in remotes}) == 10
+    assert len({r.url for r in remotes}) == len({r.sha256 for r in remotes}) == 12
     for entry in remotes:
         assert len(bytes.fromhex(entry.sha256)) == 32
-        assert entry.url.endswith(entry.name)
-        assert entry.cited.startswith("tensorflow/datasets, tensorflow_datasets/url_checksums/")
+        assert entry.url.endswith(f"/{entry.name}")
+        assert re.fullmatch(r"[\w-]+/[\w-]+, [\w/-]+\.(txt|rs)", entry.cited)

@@ -242,7 +242,22 @@ class TestCifar:
 class TestCatalog:
     def test_names(self) -> None:
         assert len(load("spirals", samples=31)) == 31
-        assert all(entry.about and entry.classes for entry in CATALOG.values())
+        for entry in CATALOG.values():
+            assert entry.about
+            assert bool(entry.classes) == (entry.kind in ("images", "points"))
+            assert bool(entry.target) == (entry.kind == "table")
+
+    def test_a_table_and_a_text(self, folder: Path) -> None:
+        for name, file in (
+            ("california-housing", "housing.csv"),
+            ("tiny-shakespeare", "input.txt"),
+        ):
+            (folder / name).mkdir()
+            write(folder / name / file, b"median_house_value,b\n1,2\n")
+        assert load("california-housing").column("median_house_value") == ["1"]
+        assert load("tiny-shakespeare") == "median_house_value,b\n1,2\n"
+
+    def test_another_name(self) -> None:
         with pytest.raises(DataError, match=r"one of digits, mnist, .* got 'imagenet'"):
             load("imagenet")
 

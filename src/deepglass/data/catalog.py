@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import DataError
-from .sources import cifar, digits, idx, planes
+from .sources import cifar, digits, idx, named, planes
 
 
 @dataclass(frozen=True)
@@ -15,16 +15,18 @@ class Named:
     """A data set that `load` knows.
 
     Attributes:
-        kind: "images" or "points".
+        kind: "images" or "points", which are datasets; "table", a `Table`; "text", a string.
         about: one line.
         make: what makes it.
-        classes: their names, in the order of their numbers.
+        classes: their names, in the order of their numbers, of images and points.
+        target: the column to learn, of a table.
     """
 
     kind: str
     about: str
     make: Callable[..., Any]
-    classes: tuple[str, ...]
+    classes: tuple[str, ...] = ()
+    target: str = ""
 
 
 DIGITS, TWO = tuple(map(str, range(10))), ("0", "1")
@@ -44,6 +46,13 @@ CATALOG = {
     "cifar100": Named(
         "images", "60,000 photographs of 32 x 32 in colour", cifar.load_cifar100,
         cifar.CLASSES100,
+    ),
+    "california-housing": Named(
+        "table", "20,640 block groups of 1990 and the value of their houses",
+        named.load_california_housing, target="median_house_value",
+    ),
+    "tiny-shakespeare": Named(
+        "text", "plays of Shakespeare, 1.1 million characters", named.load_tiny_shakespeare
     ),
     "moons": Named("points", "two half circles", planes.make_moons, TWO),
     "circles": Named("points", "a circle within a circle", planes.make_circles, TWO),
