@@ -142,8 +142,27 @@ LAYERS: dict[str, tuple[Spec, tuple[int, ...]]] = {
     ),
     "flatten": (("Flatten", (), {}), IMAGES),
     "relu": (("ReLU", (), {}), ROWS),
+    "relu6": (("ReLU6", (), {}), ROWS),
+    "leaky relu": (("LeakyReLU", (0.2,), {}), ROWS),
+    "prelu": (("PReLU", (), {}), ROWS),
+    "prelu by channel": (("PReLU", (3, 0.1), {}), IMAGES),
+    "elu": (("ELU", (), {"alpha": 0.7}), ROWS),
+    "selu": (("SELU", (), {}), ROWS),
+    "celu": (("CELU", (0.7,), {}), ROWS),
+    "silu": (("SiLU", (), {}), ROWS),
+    "mish": (("Mish", (), {}), ROWS),
+    "softplus": (("Softplus", (), {}), ROWS),
+    "softplus, sharp": (("Softplus", (5.0, 4.0), {}), ROWS),
+    "softsign": (("Softsign", (), {}), ROWS),
     "tanh": (("Tanh", (), {}), ROWS),
+    "hard tanh": (("Hardtanh", (-0.5, 1.5), {}), ROWS),
     "sigmoid": (("Sigmoid", (), {}), ROWS),
+    "log sigmoid": (("LogSigmoid", (), {}), ROWS),
+    "hard sigmoid": (("Hardsigmoid", (), {}), ROWS),
+    "hard swish": (("Hardswish", (), {}), ROWS),
+    "softmax": (("Softmax", (1,), {}), ROWS),
+    "softmax of channels": (("Softmax", (), {"dim": 1}), IMAGES),
+    "log softmax": (("LogSoftmax", (-1,), {}), ROWS),
     "dropout, evaluation": (("Dropout", (0.5,), {}), ROWS),
     "network": (
         ("Sequential", (
@@ -156,17 +175,111 @@ LAYERS: dict[str, tuple[Spec, tuple[int, ...]]] = {
     ),
 }  # fmt: skip
 
-LOSSES: dict[str, tuple[Spec, tuple[int, ...]]] = {
-    "cross entropy": (("CrossEntropyLoss", (), {}), (5, 3)),
-    "mean squared error": (("MSELoss", (), {}), (5, 3, 2)),
+WEIGHTS = np.array([0.5, 2.0, 0.25])
+
+# Class, kinds of input and target (see `_NUMBERS`), shape of the input.
+LOSSES: dict[str, tuple[Spec, str, str, tuple[int, ...]]] = {
+    "mse": (("MSELoss", (), {}), "real", "real", (5, 3, 2)),
+    "mse, sum": (("MSELoss", (), {"reduction": "sum"}), "real", "real", (5, 3)),
+    "mse, none": (("MSELoss", (), {"reduction": "none"}), "real", "real", (5, 3)),
+    "l1": (("L1Loss", (), {}), "half", "half", (5, 3)),
+    "l1, none": (("L1Loss", (), {"reduction": "none"}), "half", "half", (5, 3)),
+    "smooth l1": (("SmoothL1Loss", (), {}), "half", "half", (5, 3)),
+    "smooth l1, beta": (
+        ("SmoothL1Loss", (), {"beta": 0.5, "reduction": "sum"}), "half", "half", (5, 3),
+    ),
+    "smooth l1, beta 0": (("SmoothL1Loss", (), {"beta": 0.0}), "half", "half", (5, 3)),
+    "huber": (("HuberLoss", (), {"delta": 1.5}), "half", "half", (5, 3)),
+    "huber, none": (("HuberLoss", (), {"reduction": "none"}), "half", "half", (5, 3)),
+    "cross entropy": (("CrossEntropyLoss", (), {}), "real", "label", (5, 3)),
+    "cross entropy, sum": (
+        ("CrossEntropyLoss", (), {"reduction": "sum"}), "real", "label", (5, 3),
+    ),
+    "cross entropy, none": (
+        ("CrossEntropyLoss", (), {"reduction": "none"}), "real", "label", (5, 3),
+    ),
+    "cross entropy of images": (("CrossEntropyLoss", (), {}), "real", "label", (2, 3, 5, 7)),
+    "cross entropy of one": (("CrossEntropyLoss", (), {}), "real", "label", (3,)),
+    "cross entropy, large": (("CrossEntropyLoss", (), {}), "large", "label", (5, 3)),
+    "cross entropy, gaps": (("CrossEntropyLoss", (), {}), "real", "label or none", (7, 3)),
+    "cross entropy, ignore 1": (
+        ("CrossEntropyLoss", (), {"ignore_index": 1}), "real", "label", (7, 3),
+    ),
+    "cross entropy, weights": (
+        ("CrossEntropyLoss", (WEIGHTS,), {}), "real", "label or none", (7, 3),
+    ),
+    "cross entropy, smoothed": (
+        ("CrossEntropyLoss", (), {"label_smoothing": 0.2}), "real", "label or none", (7, 3, 2),
+    ),
+    "cross entropy, all": (
+        ("CrossEntropyLoss", (WEIGHTS,), {"label_smoothing": 0.2, "ignore_index": 2}),
+        "real", "label", (7, 3, 2),
+    ),
+    "cross entropy, all, none": (
+        ("CrossEntropyLoss", (WEIGHTS,), {"label_smoothing": 0.2, "reduction": "none"}),
+        "real", "label or none", (7, 3),
+    ),
+    "cross entropy, probabilities": (
+        ("CrossEntropyLoss", (), {}), "real", "probability", (5, 3, 2),
+    ),
+    "cross entropy, probabilities, all": (
+        ("CrossEntropyLoss", (WEIGHTS,), {"label_smoothing": 0.2}), "real", "probability", (5, 3),
+    ),
+    "nll": (("NLLLoss", (), {}), "real", "label or none", (7, 3)),
+    "nll, weights": (("NLLLoss", (WEIGHTS,), {}), "real", "label or none", (7, 3, 2)),
+    "nll, sum": (
+        ("NLLLoss", (WEIGHTS,), {"reduction": "sum", "ignore_index": 1}), "real", "label", (5, 3),
+    ),
+    "nll, none": (("NLLLoss", (WEIGHTS,), {"reduction": "none"}), "real", "label", (5, 3)),
+    "kl": (("KLDivLoss", (), {"reduction": "batchmean"}), "real", "probability", (5, 3)),
+    "kl, sum": (
+        ("KLDivLoss", (), {"log_target": True, "reduction": "sum"}), "real", "real", (5, 3),
+    ),
+    "kl, none": (("KLDivLoss", (), {"reduction": "none"}), "real", "answer", (5, 3)),
+    "bce": (("BCELoss", (), {}), "probability", "answer", (5, 3)),
+    "bce, weights": (
+        ("BCELoss", (WEIGHTS,), {"reduction": "sum"}), "probability", "probability", (5, 3),
+    ),
+    "bce, certain": (("BCELoss", (), {"reduction": "none"}), "answer", "answer", (5, 3)),
+    "bce of logits": (("BCEWithLogitsLoss", (), {}), "real", "probability", (5, 3)),
+    "bce of logits, large": (
+        ("BCEWithLogitsLoss", (), {"reduction": "none"}), "large", "answer", (5, 3),
+    ),
+    "bce of logits, weights": (
+        ("BCEWithLogitsLoss", (WEIGHTS,), {"pos_weight": WEIGHTS * 3, "reduction": "sum"}),
+        "real", "answer", (5, 3),
+    ),
+    "hinge of pairs": (("HingeEmbeddingLoss", (), {}), "half", "sign", (5, 3)),
+    "hinge of pairs, margin": (
+        ("HingeEmbeddingLoss", (2.0,), {"reduction": "none"}), "half", "sign", (5, 3),
+    ),
+    "multi margin": (("MultiMarginLoss", (), {}), "real", "label", (5, 3)),
+    "multi margin, squares": (
+        ("MultiMarginLoss", (2, 0.5), {"weight": WEIGHTS, "reduction": "none"}),
+        "real", "label", (5, 3),
+    ),
+    "multi margin of one": (("MultiMarginLoss", (), {}), "real", "label", (3,)),
+}  # fmt: skip
+
+# Halves hold ties and points on kinks.
+_NUMBERS: dict[str, Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]] = {
+    "real": lambda rng, shape: rng.uniform(-3, 3, shape),
+    "half": lambda rng, shape: rng.integers(-4, 5, shape) / 2,
+    "large": lambda rng, shape: rng.uniform(-1e4, 1e4, shape),
+    "probability": lambda rng, shape: rng.uniform(0.01, 0.99, shape),
+    "answer": lambda rng, shape: rng.integers(0, 2, shape).astype(float),
+    "sign": lambda rng, shape: rng.integers(0, 2, shape) * 2.0 - 1,
 }
 
 
-def build(namespace: Any, spec: Spec) -> Any:
-    """The layer ``spec`` describes, from ``deepglass.nn`` or ``torch.nn``."""
+def build(namespace: Any, spec: Spec, wrap: Callable[[np.ndarray], Any] = dg.tensor) -> Any:
+    """The layer ``spec`` describes, from ``deepglass.nn`` or ``torch.nn``; ``wrap`` makes a
+    tensor of an array."""
     name, args, keywords = spec
     if name == "Sequential":
         args = tuple(build(namespace, part) for part in args)
+    args = tuple(wrap(a) if isinstance(a, np.ndarray) else a for a in args)
+    keywords = {k: wrap(v) if isinstance(v, np.ndarray) else v for k, v in keywords.items()}
     return getattr(namespace, name)(*args, **keywords)
 
 
@@ -191,9 +304,15 @@ def layer_state(name: str) -> dict[str, np.ndarray]:
 
 def loss_inputs(name: str) -> tuple[np.ndarray, np.ndarray]:
     rng = stream("loss", name)
-    shape = LOSSES[name][1]
-    x = rng.uniform(-3, 3, shape)
-    return x, rng.integers(0, shape[1], shape[:1]) if "cross" in name else rng.uniform(-3, 3, shape)
+    _, kind, target, shape = LOSSES[name]
+    x = _NUMBERS[kind](rng, shape)
+    if not target.startswith("label"):
+        return x, _NUMBERS[target](rng, shape)
+    dim = min(1, len(shape) - 1)
+    labels = rng.integers(0, shape[dim], shape[:dim] + shape[dim + 1 :])
+    if "none" in target:
+        labels[1::3] = -100
+    return x, labels
 
 
 def modes(name: str) -> Iterator[bool]:
@@ -228,7 +347,7 @@ def loss_answer(name: str) -> Answer:
     x, target = loss_inputs(name)
     t = dg.tensor(x, requires_grad=True)
     loss = build(dg.nn, LOSSES[name][0])(t, dg.tensor(target))
-    loss.backward()
+    loss.backward(gradient=stream(name, "cotangent").uniform(-1, 1, loss.shape))
     assert t.grad is not None
     return {"value": loss.numpy(), "gradient": t.grad.numpy()}
 

@@ -142,6 +142,25 @@ def _scattered(x: Tensor, index: Tensor, source: Tensor, dim: int) -> Tensor:
     return out
 
 
+def _class_mask(target: Tensor, classes: int, dim: int, ignore: int, name: str) -> Tensor:
+    counts = target != ignore
+    hot = F.one_hot(torch.where(counts, target, 0), classes) * counts[..., None]
+    return hot.movedim(-1, dim).bool()
+
+
+def _cross_entropy(x: Tensor, target: Tensor, dim: int) -> Tensor:
+    if torch.isinf(x).any():  # 0 times infinity is not a number there
+        return F.cross_entropy(x, target.argmax(dim), reduction="none") * target.sum(dim)
+    return F.cross_entropy(x, target, reduction="none")
+
+
+def _binary_cross_entropy(x: Tensor, target: Tensor) -> Tensor:
+    """PyTorch bounds the logarithms in the value, and not in the gradient of the target."""
+    loss = F.binary_cross_entropy(x, target.detach(), reduction="none")
+    yes, no = (v.detach().log().clamp(min=-100) for v in (x, 1 - x))
+    return loss + (target - target.detach()) * (no - yes)
+
+
 CALLS: dict[str, Call] = {
     "alias": lambda x: x.clone(),
     "reshape": lambda x, shape: x.reshape(shape),
@@ -217,7 +236,13 @@ CALLS: dict[str, Call] = {
     "relu": torch.relu,
     "softmax": torch.softmax,
     "log_softmax": torch.log_softmax,
-    "cross_entropy": F.cross_entropy,
+    "leaky_relu": F.leaky_relu,
+    "hardtanh": F.hardtanh,
+    "elu": F.elu,
+    "softplus": lambda x: F.softplus(x, threshold=1e9),
+    "class_mask": _class_mask,
+    "cross_entropy": _cross_entropy,
+    "binary_cross_entropy": _binary_cross_entropy,
     "standardize": _standardize,
 }
 
@@ -272,8 +297,8 @@ def layer_answer(name: str) -> Answer:
 def loss_answer(name: str) -> Answer:
     x, target = loss_inputs(name)
     t = torch.tensor(x, requires_grad=True)
-    loss = build(torch.nn, LOSSES[name][0])(t, torch.tensor(target))
-    loss.backward()
+    loss = build(torch.nn, LOSSES[name][0], torch.tensor)(t, torch.tensor(target))
+    loss.backward(torch.tensor(stream(name, "cotangent").uniform(-1, 1, tuple(loss.shape))))
     return {"value": loss.detach().numpy(), "gradient": _gradient(t)}
 
 

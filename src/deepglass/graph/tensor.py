@@ -504,6 +504,20 @@ def as_tensor(value: Any, dtype: Any = None) -> Tensor:
     return value if isinstance(value, Tensor) else Tensor(value, dtype)
 
 
+def as_floats(what: str, value: Any) -> Tensor:
+    """Return ``value`` as a tensor of floats, which ``what`` computes with.
+
+    Raises:
+        DTypeError: it holds anything else.
+    """
+    x = as_tensor(value)
+    if not x.dtype.is_float:
+        raise DTypeError(
+            f"{what}: the input holds floats; got {x.type}. Write x.float() to convert it."
+        )
+    return x
+
+
 def _expanded(op: Op, type: TensorType, inputs: tuple[Tensor, ...], params: Any) -> Tensor:
     """A composite written out; on halves it means what `Op.compute` says, like any other op."""
     wide = [x.to(x.dtype.wide) for x in inputs]

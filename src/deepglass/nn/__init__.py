@@ -2,35 +2,55 @@
 
 from ..graph.tensor import Buffer, Parameter
 from . import functional, init
-from .activation import ReLU, Sigmoid, Tanh
+from .activation import (
+    CELU,
+    ELU,
+    SELU,
+    Hardsigmoid,
+    Hardswish,
+    Hardtanh,
+    Heaviside,
+    LeakyReLU,
+    LogSigmoid,
+    LogSoftmax,
+    Mish,
+    PReLU,
+    ReLU,
+    ReLU6,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Softsign,
+    Tanh,
+)  # fmt: skip
 from .container import ModuleDict, ModuleList, ParameterList, Sequential
 from .conv import Conv2d, MaxPool2d
 from .linear import Flatten, Linear
-from .loss import CrossEntropyLoss, MSELoss
+from .loss import (
+    BCELoss,
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    HingeEmbeddingLoss,
+    HingeLoss,
+    HuberLoss,
+    KLDivLoss,
+    L1Loss,
+    MSELoss,
+    MultiMarginLoss,
+    NLLLoss,
+    SmoothL1Loss,
+)  # fmt: skip
 from .module import Module
 from .normalization import BatchNorm2d, LayerNorm
 from .regularization import Dropout
 
 __all__ = [
-    "BatchNorm2d",
-    "Buffer",
-    "Conv2d",
-    "CrossEntropyLoss",
-    "Dropout",
-    "Flatten",
-    "LayerNorm",
-    "Linear",
-    "MSELoss",
-    "MaxPool2d",
-    "Module",
-    "ModuleDict",
-    "ModuleList",
-    "Parameter",
-    "ParameterList",
-    "ReLU",
-    "Sequential",
-    "Sigmoid",
-    "Tanh",
-    "functional",
-    "init",
-]
+    "CELU", "ELU", "SELU", "BCELoss", "BCEWithLogitsLoss", "BatchNorm2d", "Buffer", "Conv2d",
+    "CrossEntropyLoss", "Dropout", "Flatten", "Hardsigmoid", "Hardswish", "Hardtanh",
+    "Heaviside", "HingeEmbeddingLoss", "HingeLoss", "HuberLoss", "KLDivLoss", "L1Loss",
+    "LayerNorm", "LeakyReLU", "Linear", "LogSigmoid", "LogSoftmax", "MSELoss", "MaxPool2d",
+    "Mish", "Module", "ModuleDict", "ModuleList", "MultiMarginLoss", "NLLLoss", "PReLU",
+    "Parameter", "ParameterList", "ReLU", "ReLU6", "Sequential", "SiLU", "Sigmoid",
+    "SmoothL1Loss", "Softmax", "Softplus", "Softsign", "Tanh", "functional", "init",
+]  # fmt: skip

@@ -5,17 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import ShapeError
-from ..graph.tensor import Tensor, as_tensor
+from ..graph.tensor import Tensor, as_floats, as_tensor
 from ..ops import (
-    batch_norm,
-    conv2d,
-    cross_entropy,
-    dropout,
-    layer_norm,
+    heaviside,
     log_softmax,
     matmul,
     max_pool2d,
-    mse_loss,
     one_hot,
     pad,
     relu,
@@ -25,10 +20,42 @@ from ..ops import (
     tanh,
     transpose,
 )  # fmt: skip
+from ..ops.activation import (
+    celu,
+    elu,
+    hardsigmoid,
+    hardswish,
+    hardtanh,
+    leaky_relu,
+    logsigmoid,
+    mish,
+    prelu,
+    relu6,
+    selu,
+    silu,
+    softplus,
+    softsign,
+)  # fmt: skip
+from ..ops.binary import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    hinge_embedding_loss,
+    hinge_loss,
+)  # fmt: skip
+from ..ops.classification import cross_entropy, kl_div, multi_margin_loss, nll_loss
+from ..ops.convolution import conv2d
+from ..ops.dropout import dropout
+from ..ops.embedding import embedding
+from ..ops.losses import huber_loss, l1_loss, mse_loss, smooth_l1_loss
+from ..ops.normalization import batch_norm, layer_norm
 
 __all__ = [
-    "batch_norm", "conv2d", "cross_entropy", "dropout", "layer_norm", "linear", "log_softmax",
-    "max_pool2d", "mse_loss", "one_hot", "pad", "relu", "sigmoid", "softmax", "tanh",
+    "batch_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits", "celu", "conv2d",
+    "cross_entropy", "dropout", "elu", "embedding", "hardsigmoid", "hardswish", "hardtanh",
+    "heaviside", "hinge_embedding_loss", "hinge_loss", "huber_loss", "kl_div", "l1_loss",
+    "layer_norm", "leaky_relu", "linear", "log_softmax", "logsigmoid", "max_pool2d", "mish",
+    "mse_loss", "multi_margin_loss", "nll_loss", "one_hot", "pad", "prelu", "relu", "relu6", "selu",
+    "sigmoid", "silu", "smooth_l1_loss", "softmax", "softplus", "softsign", "tanh",
 ]  # fmt: skip
 
 
@@ -44,11 +71,12 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
 
     Raises:
         ShapeError: the input does not end with in_features.
+        DTypeError: the input does not hold floats.
 
     >>> linear(Tensor([[1.0, 2.0]]), Tensor([[3.0, 4.0]]), Tensor([5.0]))
     tensor([[16.]])
     """
-    x, w = as_tensor(input), as_tensor(weight)
+    x, w = as_floats("linear", input), as_tensor(weight)
     if x.ndim == 0 or w.ndim != 2 or x.shape[-1] != w.shape[1]:
         raise ShapeError(
             "linear: the input ends with in_features and the weight is (out_features, "

@@ -4,7 +4,6 @@ from .activation import relu
 from .contraction import bmm, dot, matmul, mm, mv, outer
 from .convolution import conv2d
 from .counting import iota, one_hot
-from .dropout import dropout
 from .elementwise import (
     abs,
     add,
@@ -40,7 +39,6 @@ from .logic import (
     logical_or,
     logical_xor,
 )  # fmt: skip
-from .losses import cross_entropy, mse_loss
 from .movement import (
     broadcast_to,
     expand,
@@ -54,7 +52,6 @@ from .movement import (
     unflatten,
     unsqueeze,
 )  # fmt: skip
-from .normalization import batch_norm, layer_norm
 from .piecewise import (
     ceil,
     clamp,
@@ -93,19 +90,17 @@ from .turning import flip, roll
 from .window import max_pool2d
 
 __all__ = [
-    "Generator", "abs", "add", "all", "amax", "amin", "any", "argmax", "argmin", "batch_norm",
-    "bernoulli", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "bmm",
-    "broadcast_to", "cat", "ceil", "chunk", "clamp", "clamp_max", "clamp_min", "clip", "conv2d",
-    "cross_entropy", "default_generator", "div", "dot", "dropout", "eq", "exp", "expand",
-    "expm1", "flatten", "flip", "floor", "floor_divide", "gather", "ge", "getitem", "gt",
-    "heaviside", "index_add", "index_copy", "index_select", "iota", "isfinite", "isinf",
-    "isnan", "layer_norm", "le", "log", "log1p", "log2", "log10", "log_softmax", "logical_and",
-    "logical_not", "logical_or", "logical_xor", "lt", "manual_seed", "matmul", "max",
-    "max_pool2d", "maximum", "mean", "meshgrid", "min", "minimum", "mm", "movedim", "mse_loss",
-    "mul", "mv", "narrow", "ndtri", "ne", "neg", "normal", "one_hot", "outer", "pad", "permute",
-    "rand", "rand_like", "randint", "randn", "randn_like", "relu", "remainder", "repeat",
-    "repeat_interleave", "reshape", "roll", "round", "rsqrt", "scatter", "scatter_add",
-    "sigmoid", "sign", "softmax", "split", "sqrt", "squeeze", "stack", "std", "sub", "sum",
-    "swapaxes", "take_along_dim", "tanh", "tile", "to", "transpose", "trunc", "unbind",
-    "unflatten", "uniform", "unsqueeze", "var", "where",
+    "Generator", "abs", "add", "all", "amax", "amin", "any", "argmax", "argmin", "bernoulli",
+    "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "bmm", "broadcast_to", "cat", "ceil",
+    "chunk", "clamp", "clamp_max", "clamp_min", "clip", "conv2d", "default_generator", "div", "dot",
+    "eq", "exp", "expand", "expm1", "flatten", "flip", "floor", "floor_divide", "gather", "ge",
+    "getitem", "gt", "heaviside", "index_add", "index_copy", "index_select", "iota", "isfinite",
+    "isinf", "isnan", "le", "log", "log1p", "log2", "log10", "log_softmax", "logical_and",
+    "logical_not", "logical_or", "logical_xor", "lt", "manual_seed", "matmul", "max", "max_pool2d",
+    "maximum", "mean", "meshgrid", "min", "minimum", "mm", "movedim", "mul", "mv", "narrow",
+    "ndtri", "ne", "neg", "normal", "one_hot", "outer", "pad", "permute", "rand", "rand_like",
+    "randint", "randn", "randn_like", "relu", "remainder", "repeat", "repeat_interleave", "reshape",
+    "roll", "round", "rsqrt", "scatter", "scatter_add", "sigmoid", "sign", "softmax", "split",
+    "sqrt", "squeeze", "stack", "std", "sub", "sum", "swapaxes", "take_along_dim", "tanh", "tile",
+    "to", "transpose", "trunc", "unbind", "unflatten", "uniform", "unsqueeze", "var", "where",
 ]  # fmt: skip

@@ -1,123 +1,156 @@
-"""Losses: how far a prediction is from its target."""
+"""What losses share, and those between numbers: how far a prediction is from its target.
+
+The texts' words: the loss of a sample is ``reduction="none"``, the cost is their mean,
+``reduction="mean"``, and the total loss their sum, ``reduction="sum"``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
-from ..errors import DomainError, DTypeError, ShapeError
-from ..graph.kinds import Composite
-from ..graph.op import Misuse, Op, Sample
-from ..graph.tensor import Tensor, apply, as_tensor
-from ..graph.types import TensorType
-from .counting import iota
-from .elementwise import eq, to
-from .indexing import gather, outside
-from .movement import broadcast_to, reshape
-from .reduction import mean
-from .samples import real
-from .softmax import LOG_SOFTMAX, log_softmax, softmax
+from ..errors import DomainError, ShapeError
+from ..graph.graph import ALIAS
+from ..graph.kinds import Pull, View
+from ..graph.op import Op
+from ..graph.tensor import Tensor, as_floats, as_tensor, read
+from ..graph.trace import warn
+from .elementwise import CAST, abs, lt, to, where
+from .reduction import mean, sum
 
 
-def _cross_entropy_type(x: TensorType, target: TensorType) -> TensorType:
-    if len(x.shape) != 2 or target.shape != x.shape[:1]:
-        raise ShapeError(
-            "cross_entropy: logits are (batch, classes) and targets (batch,); got "
-            f"{x.shape} and {target.shape}."
-        )
-    if not x.dtype.is_float or not target.dtype.is_integer:
-        raise DTypeError(
-            f"cross_entropy: logits are floats and targets whole numbers; got {x} and {target}."
-        )
-    return TensorType((), x.dtype)
-
-
-def _check_labels(x: np.ndarray, target: np.ndarray) -> None:
-    if outside(target, x.shape[1]):
-        raise DomainError(
-            f"cross_entropy: labels lie between 0 and {x.shape[1] - 1} for {x.shape[1]} classes; "
-            f"got {target.min()} to {target.max()}."
-        )
-
-
-def _cross_entropy(x: Tensor, target: Tensor) -> Tensor:
-    picked = gather(log_softmax(x, 1), 1, reshape(target, -1, 1))
-    return -mean(picked)
-
-
-def _cross_entropy_gradient(g: Tensor, y: Tensor, x: Tensor, target: Tensor) -> Tensor:
-    labels = broadcast_to(reshape(to(target, "int64"), -1, 1), x.shape)
-    hot = to(eq(iota(x.shape, 1), labels), x.dtype)
-    return (softmax(x, 1) - hot) * (g / float(x.shape[0] or 1))
-
-
-def _cross_entropy_samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for rows, classes in ((2, 3), (7, 5), (1, 2), (33, 10)):
-        yield Sample((real(rng, (rows, classes), -4, 4), rng.integers(0, classes, rows)))
-
-
-CROSS_ENTROPY = Op(
-    name="cross_entropy",
-    infer=_cross_entropy_type,
-    reference=lambda x, target: (
-        -np.mean(np.take_along_axis(LOG_SOFTMAX.reference(x, 1), target.reshape(-1, 1), 1))
-    ),
-    kernel=Composite(_cross_entropy),
-    gradient=(_cross_entropy_gradient, None),
-    samples=_cross_entropy_samples,
-    misuses=(
-        Misuse((np.ones((2, 3)), np.array([0, 3])), {}, DomainError, "between 0 and 2"),
-        Misuse((np.ones((2, 3)), np.array([0.0, 1.0])), {}, DTypeError, "whole numbers"),
-        Misuse((np.ones((2, 3)), np.array([[0], [1]])), {}, ShapeError, "(batch,)"),
-    ),
-    validate=_check_labels,
-    doc="The mean over the batch of minus the logarithm of the probability of the true class.",
-)
-
-
-def cross_entropy(input: Any, target: Any) -> Tensor:
-    """Return the mean cross-entropy, in nats, between logits and class numbers.
-
-    loss = mean over n of -log softmax(input[n])[target[n]]
-
-    Shapes:
-        input: (batch, classes), logits: softmax is applied here
-        target: (batch,), whole numbers from 0 to classes - 1
-
-    Returns:
-        one number, in nats per sample; log(classes) for a network that knows nothing
+def reduced(name: str, losses: Tensor, reduction: str) -> Tensor:
+    """Return the losses, their mean or their sum.
 
     Raises:
-        DomainError: a label is not a class number.
-
-    >>> cross_entropy(Tensor([[0.0, 0.0]]), Tensor([1]))
-    tensor(0.6931)
+        DomainError: ``reduction`` is another word.
     """
-    return apply(CROSS_ENTROPY, as_tensor(input), as_tensor(target))
+    check_reduction(name, reduction)
+    if reduction == "none":
+        return losses
+    return mean(losses) if reduction == "mean" else sum(losses)
 
 
-def mse_loss(input: Any, target: Any) -> Tensor:
-    """Return the mean squared error.
+def check_reduction(name: str, reduction: str, *others: str) -> None:
+    """Raise unless ``reduction`` is a word that the loss ``name`` knows."""
+    words = ("mean", "sum", "none", *others)
+    if reduction not in words:
+        raise DomainError(
+            f"{name}: reduction is one of {', '.join(words)}; got {reduction!r}. Write "
+            'reduction="none" for the loss of each sample.'
+        )
 
-    loss = mean of (input - target)^2 over all elements
+
+def compared(name: str, input: Any, target: Any) -> tuple[Tensor, Tensor]:
+    """Return prediction and target as tensors of one shape and one float type.
+
+    Raises:
+        ShapeError: the shapes differ: broadcasting would compare every prediction with every
+            target.
+        DTypeError: the prediction does not hold floats.
+    """
+    x, y = as_floats(name, input), as_tensor(target)
+    if x.shape != y.shape:
+        advice = "Check what the network returns."
+        if x.numel() == y.numel():
+            advice = f"Write target.reshape{x.shape}."
+        raise ShapeError(
+            f"{name}: prediction and target have one shape; got {x.shape} and {y.shape}, of which "
+            f"every element would be compared with every other. {advice}"
+        )
+    return x, to(y, x.dtype)
+
+
+def warn_of(name: str, x: Tensor, ops: tuple[Op, ...], advice: str) -> None:
+    """Warn when ``x`` was computed by one of ``ops``, perhaps moved or converted since."""
+    node = read(x)
+    while node.op not in ops and len(node.inputs) == 1:
+        if not isinstance(node.op.kernel, (View, Pull)) and node.op not in (ALIAS, CAST):
+            return
+        node = node.inputs[0]
+    if node.op in ops:
+        warn(f"{name}: {advice}")
+
+
+def mse_loss(input: Any, target: Any, *, reduction: str = "mean") -> Tensor:
+    """Return the squared error.
+
+    loss = (input - target)^2, the mean of it over all elements unless asked otherwise
+
+    Args:
+        input, target: see Shapes; the target is converted to the type of the input.
+        reduction: "mean" (the texts' cost), "sum" (total loss) or "none" (loss of each element).
 
     Shapes:
         input, target: the same
 
     Raises:
-        ShapeError: the shapes differ; broadcasting here would compare every prediction with
-            every target.
+        ShapeError: the shapes differ, as (batch, 1) and (batch,) do.
 
     >>> mse_loss(Tensor([1.0, 2.0]), Tensor([1.0, 4.0]))
     tensor(2.)
     """
-    input, target = as_tensor(input), as_tensor(target)
-    if input.shape != target.shape:
-        raise ShapeError(
-            f"mse_loss: prediction and target have one shape; got {input.shape} and "
-            f"{target.shape}. Reshape the target, for instance with y.reshape(-1, 1)."
-        )
-    difference = input - target
-    return mean(difference * difference)
+    x, y = compared("mse_loss", input, target)
+    difference = x - y
+    return reduced("mse_loss", difference * difference, reduction)
+
+
+def l1_loss(input: Any, target: Any, *, reduction: str = "mean") -> Tensor:
+    """Return the absolute error, |input - target|; arguments as `mse_loss`.
+
+    Gradient: 0 where they are equal.
+
+    >>> l1_loss(Tensor([1.0, 2.0]), Tensor([1.0, 4.0]))
+    tensor(1.)
+    """
+    x, y = compared("l1_loss", input, target)
+    return reduced("l1_loss", abs(x - y), reduction)
+
+
+def smooth_l1_loss(
+    input: Any, target: Any, *, reduction: str = "mean", beta: float = 1.0
+) -> Tensor:
+    """Return the squared error where it is small, the absolute error where it is large.
+
+    loss = 0.5 d^2 / beta where d = |input - target| is less than beta, else d - 0.5 beta
+
+    Args:
+        input, target, reduction: as for `mse_loss`.
+        beta: error from which on it counts by its size; 0 gives `l1_loss`.
+
+    Source: Girshick (2015), equation 3.
+
+    >>> smooth_l1_loss(Tensor([0.5, 3.0]), Tensor([0.0, 0.0]), reduction="none")
+    tensor([0.125, 2.5  ])
+    """
+    x, y = compared("smooth_l1_loss", input, target)
+    if beta < 0:
+        raise DomainError(f"smooth_l1_loss: beta is not negative; got {beta}.")
+    if beta == 0:
+        return reduced("smooth_l1_loss", abs(x - y), reduction)
+    return reduced("smooth_l1_loss", _huber(x - y, beta) / beta, reduction)
+
+
+def huber_loss(input: Any, target: Any, *, reduction: str = "mean", delta: float = 1.0) -> Tensor:
+    """Return half the squared error where it is small, a multiple of the absolute error where
+    it is large.
+
+    loss = 0.5 d^2 where d = |input - target| is at most delta, else delta (d - 0.5 delta)
+
+    Args:
+        input, target, reduction: as for `mse_loss`.
+        delta: error from which on it counts by its size.
+
+    Source: Huber (1964).
+
+    >>> huber_loss(Tensor([0.5, 3.0]), Tensor([0.0, 0.0]), reduction="none", delta=2.0)
+    tensor([0.125, 4.   ])
+    """
+    x, y = compared("huber_loss", input, target)
+    if delta <= 0:
+        raise DomainError(f"huber_loss: delta is positive; got {delta}. Use l1_loss instead.")
+    return reduced("huber_loss", _huber(x - y, delta), reduction)
+
+
+def _huber(difference: Tensor, delta: float) -> Tensor:
+    d = abs(difference)
+    return where(lt(d, delta), 0.5 * d * d, delta * (d - 0.5 * delta))
