@@ -54,7 +54,7 @@ def _check_labels(target: np.ndarray, classes: int, dim: int, ignore: int, name:
 def _mask_reference(
     target: np.ndarray, classes: int, dim: int, ignore: int, name: str
 ) -> np.ndarray:
-    labels = np.expand_dims(np.where(target == ignore, -1, target), dim)
+    labels = np.expand_dims(np.where(target == ignore, -1, target.astype(np.int64)), dim)
     numbers = np.arange(classes).reshape(-1, *[1] * (target.ndim - dim))
     return np.asarray(labels == numbers)
 
@@ -68,18 +68,20 @@ def _mask(target: Tensor, classes: int, dim: int, ignore: int, name: str) -> Ten
     return eq(iota(shape, dim), broadcast_to(labels, shape))
 
 
+_SAMPLE = {"classes": 3, "dim": 1, "ignore": IGNORE, "name": "loss"}
+
+
 def _mask_samples(rng: np.random.Generator) -> Iterator[Sample]:
     for shape, classes, dim in (((7,), 5, 1), ((2, 3), 7, 1), ((), 3, 0), ((0,), 2, 1)):
         for ignore in (IGNORE, 1):
             labels = rng.integers(0, classes, shape)
             params = {"classes": classes, "dim": dim, "ignore": ignore, "name": "loss"}
             yield Sample((labels,), params)
+    yield Sample((np.array([3, 0], np.uint8),), {**_SAMPLE, "classes": 5})
     yield Sample(
         (np.array([2, IGNORE, 0]),), {"classes": 5, "dim": 1, "ignore": IGNORE, "name": "loss"}
     )
 
-
-_SAMPLE = {"classes": 3, "dim": 1, "ignore": IGNORE, "name": "loss"}
 
 CLASS_MASK = Op(
     name="class_mask",
@@ -245,7 +247,7 @@ def cross_entropy(
     warn_of(name, x, (SOFTMAX,), "softmax is applied in here; got its result, and softmax of "
             "softmax learns slowly. Leave it out of the network.")  # fmt: skip
     dim, labelled = _class_axis(name, x), not target.dtype.is_float
-    counts = to(ne(target, ignore_index), x.dtype) if labelled else None
+    counts = to(ne(to(target, "int64"), ignore_index), x.dtype) if labelled else None
     q = hot = _hot(name, x, target, dim, ignore_index) if labelled else to(target, x.dtype)
     if label_smoothing:
         q = q * (1 - label_smoothing) + label_smoothing / max(x.shape[dim], 1)
