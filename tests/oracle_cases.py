@@ -120,7 +120,7 @@ def op_answer(op: Op, seed: int = 0) -> Answer:
 # Class name, arguments, keywords: the same in deepglass.nn and in torch.nn.
 Spec = tuple[str, tuple[Any, ...], dict[str, Any]]
 
-IMAGES, ROWS = (2, 3, 5, 7), (5, 3)
+IMAGES, SIGNALS, ROWS = (2, 3, 5, 7), (2, 3, 7), (5, 3)
 
 LAYERS: dict[str, tuple[Spec, tuple[int, ...]]] = {
     "linear": (("Linear", (3, 2), {}), ROWS),
@@ -129,6 +129,14 @@ LAYERS: dict[str, tuple[Spec, tuple[int, ...]]] = {
     "conv2d stride 2, padding 1": (("Conv2d", (3, 5, 3), {"stride": 2, "padding": 1}), IMAGES),
     "conv2d of two directions": (
         ("Conv2d", (3, 2, (2, 5)), {"stride": (1, 3), "padding": (0, 2), "bias": False}), IMAGES,
+    ),
+    "conv2d in groups, dilated": (
+        ("Conv2d", (3, 6, 2), {"padding": "same", "dilation": (1, 3), "groups": 3}), IMAGES,
+    ),
+    "conv1d": (("Conv1d", (3, 2, 3), {"stride": 2, "padding": 1}), SIGNALS),
+    "conv transpose 1d": (("ConvTranspose1d", (3, 2, 3, 2, 1, 1), {}), SIGNALS),
+    "conv transpose 2d": (
+        ("ConvTranspose2d", (3, 6, (2, 3), (2, 1)), {"groups": 3, "dilation": 2}), IMAGES,
     ),
     "batch norm": (("BatchNorm2d", (3,), {}), IMAGES),
     "batch norm, other numbers": (
@@ -140,6 +148,8 @@ LAYERS: dict[str, tuple[Spec, tuple[int, ...]]] = {
     "max pool with overlap": (
         ("MaxPool2d", ((3, 2),), {"stride": (2, 1), "padding": (1, 0)}), IMAGES,
     ),
+    "max pool 1d": (("MaxPool1d", (3, 2, 1), {"ceil_mode": True}), SIGNALS),
+    "max pool, dilated": (("MaxPool2d", (2, 1, 1, (1, 3)), {}), IMAGES),
     "flatten": (("Flatten", (), {}), IMAGES),
     "relu": (("ReLU", (), {}), ROWS),
     "relu6": (("ReLU6", (), {}), ROWS),

@@ -100,7 +100,7 @@ def test_halves_may_be_a_unit_in_the_last_place_apart(half: str) -> None:
 
 
 def test_samples_are_the_same_at_every_call() -> None:
-    first, second = samples_of(REGISTRY["conv2d"]), samples_of(REGISTRY["conv2d"])
+    first, second = samples_of(REGISTRY["conv"]), samples_of(REGISTRY["conv"])
     for a, b in zip(first, second, strict=True):
         assert all(np.array_equal(x, y) for x, y in zip(a.args, b.args, strict=True))
     assert not np.array_equal(first[0].args[0], samples_of(REGISTRY["exp"])[6].args[0])

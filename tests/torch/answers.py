@@ -61,39 +61,78 @@ def _pad(x: Tensor, widths: Any, value: float) -> Tensor:
     return out
 
 
-def _conv_input(g: Tensor, w: Tensor, shape: Any, stride: Any, padding: Any) -> Tensor:
-    covered = [
-        (n - 1) * s - 2 * p + k
-        for n, s, p, k in zip(g.shape[2:], stride, padding, w.shape[2:], strict=True)
-    ]
-    rest = [n - c for n, c in zip(shape[2:], covered, strict=True)]
-    return F.conv_transpose2d(g, w, None, stride, padding, output_padding=rest)
+def _covered(x: Tensor, windows: Any, value: float = 0.0) -> Tensor:
+    """The last axes padded or cut to exactly what the windows span."""
+    widths = [(w.before, w.span - w.before - w.length) for w in reversed(windows)]
+    return F.pad(x, [n for pair in widths for n in pair], value=value)
 
 
-def _conv_weight(x: Tensor, g: Tensor, shape: Any, stride: Any, padding: Any) -> Tensor:
-    images, kernels = x.transpose(0, 1), g.transpose(0, 1)
-    y = F.conv2d(images, kernels, None, 1, padding, dilation=stride).transpose(0, 1)
-    return y[:, :, : shape[2], : shape[3]]
+def _uncovered(x: Tensor, windows: Any) -> Tensor:
+    widths = [(-w.before, w.before + w.length - w.span) for w in reversed(windows)]
+    return F.pad(x, [n for pair in widths for n in pair])
 
 
-def _pool_code(x: Tensor, kernel: Any, stride: Any, padding: Any) -> Tensor:
-    _, flat = F.max_pool2d(x, kernel, stride, padding, return_indices=True)
-    rows, columns = flat // x.shape[3], flat % x.shape[3]
-    top = torch.arange(flat.shape[2])[:, None] * stride[0] - padding[0]
-    left = torch.arange(flat.shape[3]) * stride[1] - padding[1]
-    return ((rows - top) * kernel[1] + columns - left).to(torch.uint8)
+def _steps(windows: Any) -> dict[str, Any]:
+    return {"stride": [w.stride for w in windows], "dilation": [w.dilation for w in windows]}
 
 
-def _pixels(code: Tensor, kernel: Any, stride: Any, padding: Any) -> tuple[Tensor, ...]:
-    n, c, row, column = torch.meshgrid(*map(torch.arange, code.shape), indexing="ij")
-    code = code.long()
-    y = row * stride[0] - padding[0] + code // kernel[1]
-    return n, c, y, column * stride[1] - padding[1] + code % kernel[1]
+def _conv(x: Tensor, w: Tensor, windows: Any) -> Tensor:
+    function = (F.conv1d, F.conv2d)[len(windows) - 1]
+    images, kernels = _covered(x, windows).flatten(1, 2), w.flatten(0, 1)
+    y = function(images, kernels, groups=x.shape[1], **_steps(windows))
+    return y.unflatten(1, (x.shape[1], w.shape[1]))
 
 
-def _put(g: Tensor, code: Tensor, shape: Any, **window: Any) -> Tensor:
-    empty = torch.zeros(shape, dtype=g.dtype)
-    return empty.index_put(_pixels(code, **window), g, accumulate=True)
+def _conv_transpose(g: Tensor, w: Tensor, windows: Any) -> Tensor:
+    function = (F.conv_transpose1d, F.conv_transpose2d)[len(windows) - 1]
+    y = function(g.flatten(1, 2), w.flatten(0, 1), groups=g.shape[1], **_steps(windows))
+    return _uncovered(y, windows).unflatten(1, (g.shape[1], w.shape[2]))
+
+
+def _conv_weight(x: Tensor, g: Tensor, windows: Any) -> Tensor:
+    function = (torch.nn.grad.conv1d_weight, torch.nn.grad.conv2d_weight)[len(windows) - 1]
+    groups, out, channels = x.shape[1], g.shape[2], x.shape[2]
+    size = (groups * out, channels, *(w.kernel for w in windows))
+    images, gradients = _covered(x, windows).flatten(1, 2), g.flatten(1, 2)
+    w = function(images, size, gradients, groups=groups, **_steps(windows))
+    return w.unflatten(0, (groups, out))
+
+
+def _pool_code(x: Tensor, windows: Any) -> Tensor:
+    function = (F.max_pool1d, F.max_pool2d)[len(windows) - 1]
+    kernel, axes = [w.kernel for w in windows], len(windows)
+    images = _covered(x, windows, -math.inf)
+    single = images.reshape(-1, 1, *images.shape[-axes:])
+    _, at = function(single, kernel, return_indices=True, **_steps(windows))
+    code = torch.zeros_like(at)
+    for axis, w in enumerate(windows):
+        inner = math.prod(v.span for v in windows[axis + 1 :])
+        place = torch.arange(w.count).reshape(-1, *[1] * (axes - axis - 1)) * w.stride
+        code = code * w.kernel + (at // inner % w.span - place) // w.dilation
+    return code.reshape(*x.shape[:-axes], *at.shape[-axes:]).to(torch.uint8)
+
+
+def _elements(code: Tensor, windows: Any) -> Tensor:
+    """Where the codes point to, counted through the plane that the windows span."""
+    code, at = code.long(), torch.zeros((), dtype=torch.int64)
+    for axis, w in enumerate(windows):
+        inner = math.prod(v.kernel for v in windows[axis + 1 :])
+        place = torch.arange(w.count).reshape(-1, *[1] * (len(windows) - axis - 1)) * w.stride
+        at = at * w.span + place + code // inner % w.kernel * w.dilation
+    return at.flatten(-len(windows))
+
+
+def _take(x: Tensor, code: Tensor, windows: Any) -> Tensor:
+    plane = _covered(x, windows, -math.inf).flatten(-len(windows))
+    return plane.gather(-1, _elements(code, windows)).reshape(code.shape)
+
+
+def _put(g: Tensor, code: Tensor, windows: Any) -> Tensor:
+    axes = len(windows)
+    spans = [w.span for w in windows]
+    empty = torch.zeros(*code.shape[:-axes], math.prod(spans), dtype=g.dtype)
+    plane = empty.scatter_add(-1, _elements(code, windows), g.flatten(-axes))
+    return _uncovered(plane.unflatten(-1, spans), windows)
 
 
 def _standardize(x: Tensor, dims: Any, eps: float) -> Tensor:
@@ -225,11 +264,11 @@ CALLS: dict[str, Call] = {
     "std": _spread(torch.std),
     "argmax": lambda x, dim, keepdim: torch.argmax(x, dim[0], keepdim),
     "matmul": torch.matmul,
-    "conv2d": lambda x, w, stride, padding: F.conv2d(x, w, None, stride, padding),
-    "conv2d_input_gradient": _conv_input,
-    "conv2d_weight_gradient": _conv_weight,
+    "conv": _conv,
+    "conv_transpose": _conv_transpose,
+    "conv_weight_gradient": _conv_weight,
     "window_argmax": _pool_code,
-    "window_take": lambda x, code, **window: x[_pixels(code, **window)],
+    "window_take": _take,
     "window_put": _put,
     "shift_right": lambda x, amount: (x >> amount) & ((1 << (64 - amount)) - 1),  # of int64
     "ndtri": torch.special.ndtri,

@@ -16,7 +16,7 @@ a list of scalars, one per axis.
 | View        | the same elements in the same order under another shape       | reshape        |
 | Pull        | ``rule(b, i, x, y, ...)``, which reads ``x(j)`` at any index   | transpose, pad |
 | Reduction   | ``combine`` over some axes of x                                | sum, argmax    |
-| Contraction | sum of ``term(b, i, k, x, w)`` over the extents of ``k``       | matmul, conv2d |
+| Contraction | sum of ``term(b, i, k, x, w)`` over the extents of ``k``       | matmul, conv   |
 | Scatter     | x[i] and all ``source`` elements that ``target`` sends there  | scatter_add    |
 | Composite   | whatever its expansion into other ops computes                 | softmax        |
 | Host        | whatever the record's reference computes, in NumPy             | argsort        |

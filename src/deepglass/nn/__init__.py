@@ -25,7 +25,7 @@ from .activation import (
     Tanh,
 )  # fmt: skip
 from .container import ModuleDict, ModuleList, ParameterList, Sequential
-from .conv import Conv2d, MaxPool2d
+from .conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 from .linear import Flatten, Linear
 from .loss import (
     BCELoss,
@@ -43,14 +43,60 @@ from .loss import (
 )  # fmt: skip
 from .module import Module
 from .normalization import BatchNorm2d, LayerNorm
+from .pooling import MaxPool1d, MaxPool2d
 from .regularization import Dropout
 
 __all__ = [
-    "CELU", "ELU", "SELU", "BCELoss", "BCEWithLogitsLoss", "BatchNorm2d", "Buffer", "Conv2d",
-    "CrossEntropyLoss", "Dropout", "Flatten", "Hardsigmoid", "Hardswish", "Hardtanh",
-    "Heaviside", "HingeEmbeddingLoss", "HingeLoss", "HuberLoss", "KLDivLoss", "L1Loss",
-    "LayerNorm", "LeakyReLU", "Linear", "LogSigmoid", "LogSoftmax", "MSELoss", "MaxPool2d",
-    "Mish", "Module", "ModuleDict", "ModuleList", "MultiMarginLoss", "NLLLoss", "PReLU",
-    "Parameter", "ParameterList", "ReLU", "ReLU6", "Sequential", "SiLU", "Sigmoid",
-    "SmoothL1Loss", "Softmax", "Softplus", "Softsign", "Tanh", "functional", "init",
+    "CELU",
+    "ELU",
+    "SELU",
+    "BCELoss",
+    "BCEWithLogitsLoss",
+    "BatchNorm2d",
+    "Buffer",
+    "Conv1d",
+    "Conv2d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "CrossEntropyLoss",
+    "Dropout",
+    "Flatten",
+    "Hardsigmoid",
+    "Hardswish",
+    "Hardtanh",
+    "Heaviside",
+    "HingeEmbeddingLoss",
+    "HingeLoss",
+    "HuberLoss",
+    "KLDivLoss",
+    "L1Loss",
+    "LayerNorm",
+    "LeakyReLU",
+    "Linear",
+    "LogSigmoid",
+    "LogSoftmax",
+    "MSELoss",
+    "MaxPool1d",
+    "MaxPool2d",
+    "Mish",
+    "Module",
+    "ModuleDict",
+    "ModuleList",
+    "MultiMarginLoss",
+    "NLLLoss",
+    "PReLU",
+    "Parameter",
+    "ParameterList",
+    "ReLU",
+    "ReLU6",
+    "Sequential",
+    "SiLU",
+    "Sigmoid",
+    "SmoothL1Loss",
+    "Softmax",
+    "Softplus",
+    "Softsign",
+    "Tanh",
+    "functional",
+    "init",
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from .activation import relu
 from .contraction import bmm, dot, matmul, mm, mv, outer
-from .convolution import conv2d
+from .convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from .counting import iota, one_hot
 from .elementwise import (
     abs,
@@ -66,6 +66,7 @@ from .piecewise import (
     sign,
     trunc,
 )  # fmt: skip
+from .pooling import max_pool1d, max_pool2d
 from .quantile import ndtri
 from .random import (
     Generator,
@@ -87,20 +88,21 @@ from .slicing import chunk, narrow, pad, split, unbind
 from .softmax import log_softmax, softmax
 from .statistics import std, var
 from .turning import flip, roll
-from .window import max_pool2d
 
 __all__ = [
     "Generator", "abs", "add", "all", "amax", "amin", "any", "argmax", "argmin", "bernoulli",
-    "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "bmm", "broadcast_to", "cat", "ceil",
-    "chunk", "clamp", "clamp_max", "clamp_min", "clip", "conv2d", "default_generator", "div", "dot",
-    "eq", "exp", "expand", "expm1", "flatten", "flip", "floor", "floor_divide", "gather", "ge",
-    "getitem", "gt", "heaviside", "index_add", "index_copy", "index_select", "iota", "isfinite",
-    "isinf", "isnan", "le", "log", "log1p", "log2", "log10", "log_softmax", "logical_and",
-    "logical_not", "logical_or", "logical_xor", "lt", "manual_seed", "matmul", "max", "max_pool2d",
-    "maximum", "mean", "meshgrid", "min", "minimum", "mm", "movedim", "mul", "mv", "narrow",
-    "ndtri", "ne", "neg", "normal", "one_hot", "outer", "pad", "permute", "rand", "rand_like",
-    "randint", "randn", "randn_like", "relu", "remainder", "repeat", "repeat_interleave", "reshape",
-    "roll", "round", "rsqrt", "scatter", "scatter_add", "sigmoid", "sign", "softmax", "split",
-    "sqrt", "squeeze", "stack", "std", "sub", "sum", "swapaxes", "take_along_dim", "tanh", "tile",
-    "to", "transpose", "trunc", "unbind", "unflatten", "uniform", "unsqueeze", "var", "where",
+    "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "bmm", "broadcast_to", "cat",
+    "ceil", "chunk", "clamp", "clamp_max", "clamp_min", "clip", "conv1d", "conv2d",
+    "conv_transpose1d", "conv_transpose2d", "default_generator", "div", "dot", "eq", "exp",
+    "expand", "expm1", "flatten", "flip", "floor", "floor_divide", "gather", "ge", "getitem",
+    "gt", "heaviside", "index_add", "index_copy", "index_select", "iota", "isfinite", "isinf",
+    "isnan", "le", "log", "log1p", "log2", "log10", "log_softmax", "logical_and", "logical_not",
+    "logical_or", "logical_xor", "lt", "manual_seed", "matmul", "max", "max_pool1d",
+    "max_pool2d", "maximum", "mean", "meshgrid", "min", "minimum", "mm", "movedim", "mul", "mv",
+    "narrow", "ndtri", "ne", "neg", "normal", "one_hot", "outer", "pad", "permute", "rand",
+    "rand_like", "randint", "randn", "randn_like", "relu", "remainder", "repeat",
+    "repeat_interleave", "reshape", "roll", "round", "rsqrt", "scatter", "scatter_add",
+    "sigmoid", "sign", "softmax", "split", "sqrt", "squeeze", "stack", "std", "sub", "sum",
+    "swapaxes", "take_along_dim", "tanh", "tile", "to", "transpose", "trunc", "unbind",
+    "unflatten", "uniform", "unsqueeze", "var", "where",
 ]  # fmt: skip

@@ -1,323 +1,213 @@
-"""Max-pooling: where the largest pixel of each window stands, and picking it.
+"""Windows that slide along an axis: the geometry of convolution and pooling.
 
-`window_argmax` finds the pixel; `window_take` reads it; `window_put`, the gradient of
-taking, lets each pixel look at the windows that cover it. Nothing is scattered, so the
-result does not depend on any order.
+Tap ``k`` of window ``i`` lies on element ``i * stride + k * dilation - before`` of the axis.
+Where there is no such element, there is padding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
 
-from ..errors import DTypeError, ShapeError
-from ..graph.kinds import Pull
-from ..graph.op import Misuse, Op, Sample
-from ..graph.tensor import Tensor, apply, as_tensor
-from ..graph.types import DType, Shape, TensorType, int32, uint8
-from .convolution import Pair, check_image, guarded, output_length, pair
-from .samples import apart, real
+from ..errors import ShapeError
+from ..graph.types import Shape
 
 
-def _code_dtype(kernel: Pair) -> DType:
-    return uint8 if kernel[0] * kernel[1] <= 256 else int32
+@dataclass(frozen=True)
+class Window:
+    """How a window slides along one axis.
+
+    Attributes:
+        length: elements of the axis.
+        kernel: taps of the window.
+        count: positions of the window.
+        stride: elements from one position to the next.
+        before: elements of padding in front of the axis.
+        dilation: elements from one tap to the next.
+    """
+
+    length: int
+    kernel: int
+    count: int
+    stride: int = 1
+    before: int = 0
+    dilation: int = 1
+
+    @property
+    def span(self) -> int:
+        """Elements from the first tap of the first window to the last tap of the last."""
+        return (self.count - 1) * self.stride + (self.kernel - 1) * self.dilation + 1
+
+    def tap(self, b: Any, i: Any, k: Any) -> tuple[Any, list[Any]]:
+        """The element under tap ``k`` of window ``i``, and the conditions that it exists.
+
+        A condition is left out on a side where no window leaves the axis.
+        """
+        start = b.mul(i, b.const(self.stride, like=i))
+        at = b.add(start, b.mul(k, b.const(self.dilation, like=k)))
+        at = b.sub(at, b.const(self.before, like=at))
+        tests = []
+        if self.before > 0:
+            tests.append(b.ge(at, b.const(0, like=at)))
+        if self.span - self.before > self.length:
+            tests.append(b.lt(at, b.const(self.length, like=at)))
+        return at, tests
+
+    def source(self, b: Any, at: Any, k: Any) -> tuple[Any, list[Any]]:
+        """The window whose tap ``k`` lies on element ``at``, and the conditions that it exists."""
+        shifted = b.add(at, b.const(self.before, like=at))
+        shifted = b.sub(shifted, b.mul(k, b.const(self.dilation, like=k)))
+        zero, step = b.const(0, like=at), b.const(self.stride, like=at)
+        end = b.const((self.count - 1) * self.stride + 1, like=at)
+        tests = [b.ge(shifted, zero), b.lt(shifted, end)]
+        if self.stride > 1:
+            tests.append(b.eq(b.mod(shifted, step), zero))
+            shifted = b.floordiv(shifted, step)
+        return shifted, tests
+
+    def covering(self, b: Any, at: Any) -> list[tuple[Any, Any, list[Any]]]:
+        """For each window over element ``at``: its number, the tap that lies there, conditions.
+
+        At most ceil(kernel / stride) windows without dilation cover an element; the last of
+        them is number (at + before) // stride. Dilated ones are found tap by tap.
+        """
+        if self.dilation > 1:
+            taps = [b.const(k, like=at) for k in range(self.kernel)]
+            return [(number, k, tests) for k in taps for number, tests in [self.source(b, at, k)]]
+        shifted = b.add(at, b.const(self.before, like=at))
+        last = b.floordiv(shifted, b.const(self.stride, like=at))
+        windows = []
+        for back in range(-(-self.kernel // self.stride)):
+            number = b.sub(last, b.const(back, like=at))
+            tap = b.sub(shifted, b.mul(number, b.const(self.stride, like=at)))
+            tests = []
+            if (self.length - 1 + self.before) // self.stride - back >= self.count:
+                tests.append(b.lt(number, b.const(self.count, like=at)))
+            if back:
+                tests.append(b.ge(number, b.const(0, like=at)))
+            if self.kernel % self.stride or self.kernel < self.stride:
+                tests.append(b.lt(tap, b.const(self.kernel, like=at)))
+            windows.append((number, tap, tests))
+        return windows
 
 
-def _pooled(x: TensorType, kernel: Pair, stride: Pair, padding: Pair) -> Shape:
-    check_image("max_pool2d", x)
-    if (
-        min(kernel) < 1
-        or min(stride) < 1
-        or 2 * padding[0] > kernel[0]
-        or 2 * padding[1] > kernel[1]
+Windows = tuple[Window, ...]  # one for each of a tensor's last axes
+
+
+def guarded(b: Any, tests: Sequence[Any], read: Callable[[], Any], other: float = 0) -> Any:
+    """``read()`` where all tests hold and ``other`` elsewhere, in a backend's vocabulary."""
+    if not tests:
+        return read()
+    return b.guard(reduce(b.logical_and, tests), read, other)
+
+
+# Arguments ------------------------------------------------------------------------------
+
+
+def per_axis(what: str, value: Any, axes: int, least: int = 0) -> tuple[int, ...]:
+    """Return ``value``, a number for all axes or one for each, as one for each.
+
+    ``what`` is for the message: "conv2d: stride".
+
+    Raises:
+        ShapeError: there are more or fewer, or one is not a whole number from ``least`` on.
+    """
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * axes
+    if len(values) != axes or any(
+        not isinstance(v, (int, np.integer)) or isinstance(v, bool) or v < least for v in values
     ):
+        each = f", or {axes} of them, one for each axis" if axes > 1 else ""
+        raise ShapeError(f"{what} is one whole number >= {least}{each}; got {value!r}.")
+    return tuple(int(v) for v in values)
+
+
+def sliding(
+    name: str,
+    lengths: Shape,
+    kernel: Shape,
+    stride: Shape,
+    dilation: Shape,
+    padding: Sequence[tuple[int, int]],
+    ceil_mode: bool = False,
+) -> Windows:
+    """Return the windows over axes of the given lengths.
+
+    Args:
+        name: the op, for the message.
+        padding: elements of padding before and after each axis.
+        ceil_mode: allow a last window that ends beyond the padding, if it starts before it.
+
+    Raises:
+        ShapeError: a window is larger than its axis with the padding.
+
+    Source: Dumoulin and Visin (2016), relationship 6, with dilation 15.
+    """
+    windows = []
+    for n, k, s, d, (before, after) in zip(lengths, kernel, stride, dilation, padding, strict=True):
+        room = n + before + after - (k - 1) * d - 1  # elements the window can move by
+        count = room // s + 1
+        if ceil_mode and room % s and count * s < n + before:
+            count += 1
+        windows.append(Window(n, k, count, s, before, d))
+    if any(w.count < 1 for w in windows):
         raise ShapeError(
-            "max_pool2d: kernel and stride are at least 1 and the padding at most half the "
-            f"kernel; got kernel {kernel}, stride {stride}, padding {padding}."
+            f"{name}: the window fits into the padded input; got a window of {kernel} with "
+            f"dilation {dilation} for {lengths} with padding {tuple(padding)}. Add padding or "
+            "take a smaller window."
         )
-    size = tuple(
-        output_length(n, k, s, p)
-        for n, k, s, p in zip(x.shape[2:], kernel, stride, padding, strict=True)
+    return tuple(windows)
+
+
+# In NumPy -------------------------------------------------------------------------------
+
+
+def view_windows(x: np.ndarray, windows: Windows, value: float = 0) -> np.ndarray:
+    """Return the elements under the windows: (..., *kernels, *counts) for the last axes of x.
+
+    A view of ``x``, or of a copy with ``value`` around it where windows leave an axis.
+    """
+    covered = _covered(x, windows, value)
+    lead, steps = x.ndim - len(windows), covered.strides[x.ndim - len(windows) :]
+    taps = tuple(s * w.dilation for s, w in zip(steps, windows, strict=True))
+    places = tuple(s * w.stride for s, w in zip(steps, windows, strict=True))
+    return np.lib.stride_tricks.as_strided(
+        covered,
+        x.shape[:lead] + tuple(w.kernel for w in windows) + tuple(w.count for w in windows),
+        covered.strides[:lead] + taps + places,
+        writeable=False,
     )
-    if min(size) < 1:
-        raise ShapeError(
-            f"max_pool2d: the window fits into the padded image; got window {kernel} for image "
-            f"{x.shape[2:]}."
-        )
-    return (*x.shape[:2], *size)
 
 
-def _argmax_type(x: TensorType, kernel: Pair, stride: Pair, padding: Pair) -> TensorType:
-    if not x.dtype.is_float:
-        raise DTypeError(f"max_pool2d: pixels are floats; got {x}. Convert with .to(dg.float32).")
-    return TensorType(_pooled(x, kernel, stride, padding), _code_dtype(kernel))
-
-
-def _positions(kernel: Pair) -> Iterator[tuple[int, int]]:
-    return ((u, v) for u in range(kernel[0]) for v in range(kernel[1]))
-
-
-def _argmax_reference(x: np.ndarray, kernel: Pair, stride: Pair, padding: Pair) -> np.ndarray:
-    widths = ((0, 0), (0, 0), (padding[0],) * 2, (padding[1],) * 2)
-    view = np.lib.stride_tricks.sliding_window_view(
-        np.pad(x, widths, constant_values=-np.inf), kernel, (2, 3)
-    )[:, :, :: stride[0], :: stride[1]]
-    best = view.reshape(*view.shape[:4], -1).argmax(-1)
-    return np.asarray(best.astype(_code_dtype(kernel).numpy))
-
-
-def _pixel(b: Any, i: Any, tap: int, stride: int, padding: int) -> Any:
-    scaled = b.mul(i, b.const(stride, like=i))
-    return b.add(scaled, b.const(tap - padding, like=i))
-
-
-def _inside(b: Any, at: Any, length: int, first: int, span: int) -> list[Any]:
-    """Tests that ``at``, which runs from ``first`` over ``span`` pixels, lies in the image."""
-    tests = []
-    if first < 0:
-        tests.append(b.ge(at, b.const(0, like=at)))
-    if first + span >= length:
-        tests.append(b.lt(at, b.const(length, like=at)))
-    return tests
-
-
-def _argmax_rule(
-    b: Any, i: Any, x: Any, types: Any, kernel: Pair, stride: Pair, padding: Pair
-) -> Any:
-    image = types[0]
-    out = _pooled(image, kernel, stride, padding)
-    n, c, row, column = i
-    best = code = None
-    for u, v in _positions(kernel):
-        y = _pixel(b, row, u, stride[0], padding[0])
-        z = _pixel(b, column, v, stride[1], padding[1])
-        rows = _inside(b, y, image.shape[2], u - padding[0], (out[2] - 1) * stride[0])
-        columns = _inside(b, z, image.shape[3], v - padding[1], (out[3] - 1) * stride[1])
-        tests = rows + columns
-        value = guarded(b, tests, partial(x, [n, c, y, z]), float("-inf"))
-        here = b.cast(b.const(u * kernel[1] + v, like=None), _code_dtype(kernel))
-        if best is None:
-            best, code = value, here
-            continue
-        # a later pixel wins only by being larger, or the first NaN
-        wins = b.logical_and(b.eq(best, best), b.logical_not(b.le(value, best)))
-        best, code = b.where(wins, value, best), b.where(wins, here, code)
-    return code
-
-
-def _argmax_samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape, kernel, stride, padding in _POOLINGS:
-        params = {"kernel": kernel, "stride": stride, "padding": padding}
-        yield Sample((apart(rng, shape),), params)
-        yield Sample((rng.integers(-2, 3, shape).astype(float),), params, smooth=False)
-
-
-_POOLINGS = (
-    ((2, 3, 4, 6), (2, 2), (2, 2), (0, 0)),
-    ((2, 3, 5, 7), (2, 2), (2, 2), (0, 0)),
-    ((2, 1, 7, 9), (3, 2), (2, 1), (1, 0)),
-    ((1, 2, 6, 40), (3, 3), (1, 1), (1, 1)),
-    ((2, 3, 8, 36), (2, 2), (2, 2), (0, 0)),
-)
-
-WINDOW_ARGMAX = Op(
-    name="window_argmax",
-    infer=_argmax_type,
-    reference=_argmax_reference,
-    kernel=Pull(
-        _argmax_rule,
-        reuse=lambda types, kernel, stride, padding: (
-            kernel[0] * kernel[1] / (stride[0] * stride[1])
-        ),
-    ),
-    samples=_argmax_samples,
-    misuses=(
-        Misuse(
-            (np.ones((1, 1, 2, 2)),),
-            {"kernel": (3, 3), "stride": (1, 1), "padding": (0, 0)},
-            ShapeError,
-            "fits into",
-        ),
-        Misuse(
-            (np.ones((1, 1, 2, 2)),),
-            {"kernel": (2, 2), "stride": (1, 1), "padding": (2, 2)},
-            ShapeError,
-            "half the kernel",
-        ),
-    ),
-    doc="The number of the first largest pixel in each window, counted row by row from 0.",
-)
-
-
-def _take_reference(
-    x: np.ndarray, code: np.ndarray, kernel: Pair, stride: Pair, padding: Pair
-) -> np.ndarray:
-    at, inside = _places(code, x.shape, kernel, stride, padding)
-    return np.asarray(np.where(inside, x[at], x.dtype.type(-np.inf)))
-
-
-def _places(
-    code: np.ndarray, image: Shape, kernel: Pair, stride: Pair, padding: Pair
-) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
-    """The index of the pixel each code names, and whether it lies in the image: it does not
-    where a window at the border holds nothing but -inf."""
-    n, c, row, column = np.ogrid[tuple(slice(k) for k in code.shape)]
-    u, v = np.divmod(code.astype(np.int64), kernel[1])
-    y, z = row * stride[0] + u - padding[0], column * stride[1] + v - padding[1]
-    inside = (y >= 0) & (y < image[2]) & (z >= 0) & (z < image[3])
-    return (n, c, np.where(inside, y, 0), np.where(inside, z, 0)), inside
-
-
-def _take_rule(
-    b: Any, i: Any, x: Any, code: Any, types: Any, kernel: Pair, stride: Pair, padding: Pair
-) -> Any:
-    """A chain of choices between the pixels of the window: no element is read by a computed
-    address, so that a vector of windows stays a vector."""
-    image, out = types[0].shape, types[1].shape
-    n, c, row, column = i
-    winner = code(i)
-    result = None
-    for u, v in _positions(kernel):
-        y = _pixel(b, row, u, stride[0], padding[0])
-        z = _pixel(b, column, v, stride[1], padding[1])
-        here = b.eq(winner, b.const(u * kernel[1] + v, like=winner))
-        rows = _inside(b, y, image[2], u - padding[0], (out[2] - 1) * stride[0])
-        columns = _inside(b, z, image[3], v - padding[1], (out[3] - 1) * stride[1])
-        value = guarded(b, rows + columns, partial(x, [n, c, y, z]), float("-inf"))
-        result = value if result is None else b.where(here, value, result)
-    return result
-
-
-def _take_samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape, kernel, stride, padding in _POOLINGS:
-        params = {"kernel": kernel, "stride": stride, "padding": padding}
-        x = apart(rng, shape)
-        yield Sample((x, _argmax_reference(x, kernel, stride, padding)), params)
-
-
-WINDOW_TAKE: Op = Op(
-    name="window_take",
-    infer=lambda x, code, kernel, stride, padding: TensorType(code.shape, x.dtype),
-    reference=_take_reference,
-    kernel=Pull(
-        _take_rule,
-        reuse=lambda types, kernel, stride, padding: (
-            kernel[0] * kernel[1] / (stride[0] * stride[1])
-        ),
-    ),
-    gradient=(
-        lambda g, y, x, code, kernel, stride, padding: apply(
-            WINDOW_PUT, g, code, shape=x.shape, kernel=kernel, stride=stride, padding=padding
-        ),
-        None,
-    ),
-    samples=_take_samples,
-    doc="The pixel that a window_argmax code names in each window.",
-)
-
-
-def _put_reference(
-    g: np.ndarray, code: np.ndarray, shape: Shape, kernel: Pair, stride: Pair, padding: Pair
-) -> np.ndarray:
-    out = np.zeros(shape, g.dtype)
-    at, inside = _places(code, shape, kernel, stride, padding)
-    np.add.at(out, at, np.where(inside, g, 0))
+def _covered(x: np.ndarray, windows: Windows, value: float) -> np.ndarray:
+    """Cut or pad the last axes of x to what the windows span."""
+    if all(w.before == 0 and w.span <= w.length for w in windows):
+        return x
+    lead = x.shape[: x.ndim - len(windows)]
+    out = np.full(lead + tuple(w.span for w in windows), value, x.dtype)
+    inside = last_axes(slice(w.before, w.before + w.length) for w in windows)
+    out[inside] = x[last_axes(slice(max(w.span - w.before, 0)) for w in windows)]
     return out
 
 
-def _covering(
-    b: Any, at: Any, length: int, kernel: int, stride: int, padding: int, out: int
-) -> list[tuple[Any, Any, list[Any]]]:
-    """For each window over pixel ``at``: its number, the tap that lies on the pixel, tests.
-
-    A pixel is covered by at most ceil(kernel / stride) windows; the last of them is number
-    (at + padding) // stride.
-    """
-    shifted = b.add(at, b.const(padding, like=at))
-    last = b.floordiv(shifted, b.const(stride, like=at))
-    windows = []
-    for back in range(-(-kernel // stride)):
-        number = b.sub(last, b.const(back, like=at))
-        tap = b.sub(shifted, b.mul(number, b.const(stride, like=at)))
-        tests = []
-        if (length - 1 + padding) // stride - back >= out:
-            tests.append(b.lt(number, b.const(out, like=at)))
-        if back:
-            tests.append(b.ge(number, b.const(0, like=at)))
-        if kernel % stride or kernel < stride:
-            tests.append(b.lt(tap, b.const(kernel, like=at)))
-        windows.append((number, tap, tests))
-    return windows
+def fold_windows(columns: np.ndarray, windows: Windows) -> np.ndarray:
+    """Add up what the windows hold, (..., *kernels, *counts), where their taps lie."""
+    axes = len(windows)
+    lead = columns.shape[: columns.ndim - 2 * axes]
+    reach = tuple(max(w.span, w.before + w.length) for w in windows)
+    total = np.zeros(lead + reach, columns.dtype)
+    for taps in np.ndindex(*(w.kernel for w in windows)):
+        places = last_axes(
+            slice(k * w.dilation, k * w.dilation + (w.count - 1) * w.stride + 1, w.stride)
+            for k, w in zip(taps, windows, strict=True)
+        )
+        total[places] += columns[last_axes((*taps, *[slice(None)] * axes))]
+    return np.asarray(total[last_axes(slice(w.before, w.before + w.length) for w in windows)])
 
 
-def _put_rule(
-    b: Any, i: Any, g: Any, code: Any, types: Any, shape: Shape, kernel: Pair, stride: Pair,
-    padding: Pair,
-) -> Any:  # fmt: skip
-    out = types[0].shape
-    n, c, row, column = i
-    total = None
-    for y, u, ys in _covering(b, row, shape[2], kernel[0], stride[0], padding[0], out[2]):
-        for z, v, zs in _covering(b, column, shape[3], kernel[1], stride[1], padding[1], out[3]):
-            tests, at = ys + zs, [n, c, y, z]
-            tap = b.add(b.mul(u, b.const(kernel[1], like=u)), v)
-            winner = guarded(b, tests, partial(code, at))
-            value = guarded(b, tests, partial(g, at))
-            hit = b.eq(b.cast(winner, int32), b.cast(tap, int32))
-            part = b.where(hit, value, b.const(0, like=value))
-            total = part if total is None else b.add(total, part)
-    return total
-
-
-def _put_samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape, kernel, stride, padding in _POOLINGS:
-        params = {"kernel": kernel, "stride": stride, "padding": padding}
-        code = _argmax_reference(apart(rng, shape), kernel, stride, padding)
-        yield Sample((real(rng, code.shape), code), {"shape": shape, **params})
-
-
-WINDOW_PUT: Op = Op(
-    name="window_put",
-    infer=lambda g, code, shape, kernel, stride, padding: TensorType(shape, g.dtype),
-    reference=_put_reference,
-    kernel=Pull(_put_rule),
-    gradient=(
-        lambda h, y, g, code, shape, kernel, stride, padding: apply(
-            WINDOW_TAKE, h, code, kernel=kernel, stride=stride, padding=padding
-        ),
-        None,
-    ),
-    samples=_put_samples,
-    doc="Each window's number added at the pixel its code names, zero elsewhere.",
-)
-
-
-def max_pool2d(x: Any, kernel_size: Any, stride: Any = None, padding: Any = 0) -> Tensor:
-    """Return the largest pixel of each window.
-
-    Args:
-        x: images, see Shapes.
-        kernel_size: height and width of the window, in pixels (one number for both).
-        stride: step of the window, in pixels; the window's own size unless given.
-        padding: rows and columns of -inf added on each side, in pixels.
-
-    Shapes:
-        x: (batch, channels, height, width)
-
-    Gradient: goes to the first largest pixel, row by row.
-
-    >>> max_pool2d(Tensor([[[[1.0, 5.0], [2.0, 3.0]]]]), 2)
-    tensor([[[[5.]]]])
-    """
-    x = as_tensor(x)
-    kernel = pair("kernel_size", kernel_size)
-    params = {
-        "kernel": kernel,
-        "stride": kernel if stride is None else pair("stride", stride),
-        "padding": pair("padding", padding),
-    }
-    code = apply(WINDOW_ARGMAX, x, **params)
-    return apply(WINDOW_TAKE, x, code, **params)
+def last_axes(keys: Iterable[int | slice]) -> Any:
+    """Return an index that picks along the last axes."""
+    return (..., *keys)

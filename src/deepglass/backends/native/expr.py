@@ -200,7 +200,8 @@ class Evaluator:
             return b if a.known[0] else none
         if b.known is not None and not any(b.known):
             return b
-        return self.writer.select(a, b, none)
+        # not a choice: LLVM makes a branch of it, and loses masks that leave half a vector out
+        return self.writer.binary("and", self.writer.splat(a, b.lanes), b)
 
     # integers
 

@@ -73,13 +73,18 @@ def find_roots(graph: Graph) -> list[Node]:
 def _end_of_chain(node: Node, users: dict[int, list[Node]], roots: set[int]) -> Node:
     """Follow ``node`` through elementwise steps that nobody else sees: the bias, the
     activation. The end of the chain is what is worth keeping in memory."""
+    end = node
     while len(following := users.get(node.id, [])) == 1:
-        if not isinstance(following[0].op.kernel, Elementwise):
+        source, node = node, following[0]
+        if isinstance(node.op.kernel, Elementwise):
+            end = node
+        elif not isinstance(node.op.kernel, View) or not same_without_ones(
+            source.type.shape, node.type.shape
+        ):
             break
-        node = following[0]
         if node.id in roots:
             break
-    return node
+    return end
 
 
 def _store_inputs(node: Node, costs: dict[int, float], roots: set[int]) -> None:

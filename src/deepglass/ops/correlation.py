@@ -1,0 +1,267 @@
+"""Three contractions, gradients of one another: convolution, transposed convolution, and the
+gradient of both for their weights.
+
+They work on images (batch, groups, channels of a group, *lengths) and weights (groups,
+out channels of a group, in channels of a group, *kernel), with any number of axes for windows
+to slide along; what one `Window` per axis says holds for all three records. As in every
+framework of the field the kernel is not flipped; what mathematics calls convolution flips it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..errors import DTypeError, ShapeError
+from ..graph.kinds import Contraction
+from ..graph.op import Misuse, Op, Sample
+from ..graph.tensor import apply
+from ..graph.types import Shape, TensorType
+from .samples import Samples, real
+from .window import Window, Windows, fold_windows, guarded, view_windows
+
+
+def _check_together(
+    name: str, x: TensorType, w: TensorType, channels: int, lengths: Shape, windows: Windows
+) -> None:
+    """Raise unless ``x`` has the channels on axis ``channels`` of ``w``, and such lengths."""
+    if x.dtype is not w.dtype or not x.dtype.is_float:
+        raise DTypeError(
+            f"{name}: both tensors are of one float type; got {x} and {w}. Convert one with .to()."
+        )
+    same = x.shape[1:3] == (w.shape[0], w.shape[channels]) and w.shape[3:] == _kernels(windows)
+    if not same or x.shape[3:] != lengths:
+        raise ShapeError(
+            f"{name}: images are (batch, groups, channels, *{lengths}) and weights (groups, out, "
+            f"in, *{_kernels(windows)}) with the same groups and channels; got {x} and {w}. Make "
+            "the windows for these shapes."
+        )
+
+
+def _kernels(windows: Windows) -> Shape:
+    return tuple(w.kernel for w in windows)
+
+
+def _counts(windows: Windows) -> Shape:
+    return tuple(w.count for w in windows)
+
+
+def _lengths(windows: Windows) -> Shape:
+    return tuple(w.length for w in windows)
+
+
+def _conv_type(x: TensorType, w: TensorType, windows: Windows) -> TensorType:
+    _check_together("conv", x, w, 2, _lengths(windows), windows)
+    return TensorType((*x.shape[:2], w.shape[1], *_counts(windows)), x.dtype)
+
+
+def _conv_transpose_type(g: TensorType, w: TensorType, windows: Windows) -> TensorType:
+    _check_together("conv_transpose", g, w, 1, _counts(windows), windows)
+    return TensorType((*g.shape[:2], w.shape[2], *_lengths(windows)), g.dtype)
+
+
+def _weight_gradient_type(x: TensorType, g: TensorType, windows: Windows) -> TensorType:
+    groups, channels = x.shape[1:3]
+    w = TensorType((groups, g.shape[2], channels, *_kernels(windows)), x.dtype)
+    _check_together("conv_weight_gradient", x, w, 2, _lengths(windows), windows)
+    _check_together("conv_weight_gradient", g, w, 1, _counts(windows), windows)
+    return w
+
+
+def _columns(x: np.ndarray, windows: Windows) -> np.ndarray:
+    """The windows of images as one matrix a group: channels x taps, batch x places."""
+    view = np.moveaxis(view_windows(x, windows), 0, -1 - len(windows))
+    return view.reshape(
+        x.shape[1],
+        x.shape[2] * prod(_kernels(windows)),
+        x.shape[0] * prod(_counts(windows)),
+    )
+
+
+def _places(g: np.ndarray) -> np.ndarray:
+    """What belongs to the windows as one matrix a group: out channels, batch x places."""
+    return np.moveaxis(g, 0, 2).reshape(*g.shape[1:3], g.shape[0] * prod(g.shape[3:]))
+
+
+def _taps(w: np.ndarray) -> np.ndarray:
+    """Weights as one matrix a group: out channels, in channels x taps."""
+    return w.reshape(*w.shape[:2], prod(w.shape[2:]))
+
+
+def _conv_reference(x: np.ndarray, w: np.ndarray, windows: Windows) -> np.ndarray:
+    y = _taps(w) @ _columns(x, windows)
+    return np.moveaxis(y.reshape(*y.shape[:2], x.shape[0], *_counts(windows)), 2, 0)
+
+
+def _conv_transpose_reference(g: np.ndarray, w: np.ndarray, windows: Windows) -> np.ndarray:
+    columns = _taps(w).swapaxes(1, 2) @ _places(g)
+    batch, groups = g.shape[:2]
+    shape = (groups, w.shape[2], *_kernels(windows), batch, *_counts(windows))
+    return fold_windows(np.moveaxis(columns.reshape(shape), -1 - len(windows), 0), windows)
+
+
+def _weight_gradient_reference(x: np.ndarray, g: np.ndarray, windows: Windows) -> np.ndarray:
+    w = _places(g) @ _columns(x, windows).swapaxes(1, 2)
+    return np.asarray(w.reshape(*w.shape[:2], x.shape[2], *_kernels(windows)))
+
+
+def _conv_term(b: Any, i: Any, k: Any, x: Any, w: Any, types: Any, windows: Windows) -> Any:
+    n, group, o, *places = i
+    c, *taps = k
+    found = [v.tap(b, p, t) for v, p, t in zip(windows, places, taps, strict=True)]
+    at, tests = [a for a, _ in found], [t for _, ts in found for t in ts]
+    return guarded(b, tests, lambda: x([n, group, c, *at])), w([group, o, c, *taps])
+
+
+def _conv_transpose_term(
+    b: Any, i: Any, k: Any, g: Any, w: Any, types: Any, windows: Windows
+) -> Any:
+    n, group, c, *at = i
+    o, *taps = k
+    found = [v.source(b, a, t) for v, a, t in zip(windows, at, taps, strict=True)]
+    places, tests = [p for p, _ in found], [t for _, ts in found for t in ts]
+    return guarded(b, tests, lambda: g([n, group, o, *places])), w([group, o, c, *taps])
+
+
+def _weight_gradient_term(
+    b: Any, i: Any, k: Any, x: Any, g: Any, types: Any, windows: Windows
+) -> Any:
+    group, o, c, *taps = i
+    n, *places = k
+    found = [v.tap(b, p, t) for v, p, t in zip(windows, places, taps, strict=True)]
+    at, tests = [a for a, _ in found], [t for _, ts in found for t in ts]
+    return guarded(b, tests, lambda: x([n, group, c, *at])), g([n, group, o, *places])
+
+
+# batch, groups, out and in channels of a group, windows
+_CASES: tuple[tuple[int, int, int, int, Windows], ...] = (
+    (2, 1, 5, 3, (Window(5, 3, 3), Window(7, 3, 5))),
+    (2, 1, 4, 3, (Window(5, 3, 5, before=1), Window(7, 3, 7, before=1))),
+    (3, 1, 5, 2, (Window(8, 3, 4, stride=2, before=1), Window(7, 2, 2, stride=3))),
+    (2, 1, 3, 1, (Window(6, 5, 6, before=2), Window(19, 5, 19, before=2))),
+    (2, 1, 2, 3, (Window(5, 1, 3, stride=2), Window(4, 1, 4))),
+    (2, 3, 5, 4, (Window(6, 2, 5), Window(7, 3, 6, before=2, dilation=2))),
+    (2, 5, 1, 1, (Window(4, 3, 2, stride=2, before=1), Window(33, 3, 33, before=1))),
+    (3, 2, 2, 1, (Window(9, 3, 2, stride=3, before=1, dilation=2), Window(5, 2, 5, before=0))),
+    (3, 1, 2, 5, (Window(37, 4, 37, before=1),)),
+    (2, 3, 1, 2, (Window(11, 3, 3, stride=2, dilation=3),)),
+    (0, 1, 2, 3, (Window(7, 3, 5),)),
+)
+
+
+def _samples(first: str, second: str) -> Samples:
+    """Samples of two of: images "x", weights "w", gradients of the result "g"."""
+
+    def samples(rng: np.random.Generator) -> Iterator[Sample]:
+        for n, groups, o, c, windows in _CASES:
+            shapes = {
+                "x": (n, groups, c, *_lengths(windows)),
+                "w": (groups, o, c, *_kernels(windows)),
+                "g": (n, groups, o, *_counts(windows)),
+            }
+            yield Sample((real(rng, shapes[first]), real(rng, shapes[second])), _using(*windows))
+
+    return samples
+
+
+def _using(*windows: Window) -> dict[str, Any]:
+    return {"windows": windows}
+
+
+CONV: Op = Op(
+    name="conv",
+    infer=_conv_type,
+    reference=_conv_reference,
+    kernel=Contraction(over=lambda types, windows: types[1].shape[2:], term=_conv_term),
+    gradient=(
+        lambda g, y, x, w, windows: apply(CONV_TRANSPOSE, g, w, windows=windows),
+        lambda g, y, x, w, windows: apply(CONV_WEIGHT_GRADIENT, x, g, windows=windows),
+    ),
+    samples=_samples("x", "w"),
+    misuses=(
+        Misuse(
+            (np.ones((2, 1, 3, 5)), np.ones((1, 4, 2, 3))),
+            _using(Window(5, 3, 3)),
+            ShapeError,
+            "the same groups and channels",
+        ),
+        Misuse(
+            (np.ones((2, 1, 3, 5)), np.ones((1, 4, 3, 3))),
+            _using(Window(7, 3, 5)),
+            ShapeError,
+            "*(7,)",
+        ),
+        Misuse(
+            (np.ones((2, 1, 3, 5), np.float32), np.ones((1, 4, 3, 3))),
+            _using(Window(5, 3, 3)),
+            DTypeError,
+            "one float type",
+        ),
+    ),
+    notation="{0} ∗ {1}",
+    doc="Cross-correlation of images with kernels, group by group.",
+)
+
+CONV_TRANSPOSE: Op = Op(
+    name="conv_transpose",
+    infer=_conv_transpose_type,
+    reference=_conv_transpose_reference,
+    kernel=Contraction(
+        over=lambda types, windows: (types[1].shape[1], *types[1].shape[3:]),
+        term=_conv_transpose_term,
+    ),
+    gradient=(
+        lambda h, y, g, w, windows: apply(CONV, h, w, windows=windows),
+        lambda h, y, g, w, windows: apply(CONV_WEIGHT_GRADIENT, h, g, windows=windows),
+    ),
+    samples=_samples("g", "w"),
+    misuses=(
+        Misuse(
+            (np.ones((2, 1, 3, 5)), np.ones((1, 4, 3, 3))),
+            _using(Window(7, 3, 5)),
+            ShapeError,
+            "the same groups and channels",
+        ),
+        Misuse(
+            (np.ones((2, 1, 4, 5)), np.ones((1, 4, 3, 3))),
+            _using(Window(5, 3, 3)),
+            ShapeError,
+            "*(3,)",
+        ),
+    ),
+    notation="{0} ∗ᵀ {1}",
+    doc="The gradient of conv for its images: every element spread back through the kernel.",
+)
+
+CONV_WEIGHT_GRADIENT: Op = Op(
+    name="conv_weight_gradient",
+    infer=_weight_gradient_type,
+    reference=_weight_gradient_reference,
+    kernel=Contraction(
+        over=lambda types, windows: (types[1].shape[0], *types[1].shape[3:]),
+        term=_weight_gradient_term,
+    ),
+    gradient=(
+        lambda h, y, x, g, windows: apply(CONV_TRANSPOSE, g, h, windows=windows),
+        lambda h, y, x, g, windows: apply(CONV, x, h, windows=windows),
+    ),
+    samples=_samples("x", "g"),
+    misuses=(
+        Misuse(
+            (np.ones((2, 1, 3, 5)), np.ones((2, 1, 4, 2))),
+            _using(Window(5, 3, 3)),
+            ShapeError,
+            "*(3,)",
+        ),
+        Misuse(
+            (np.ones((2, 1, 3, 5)), np.ones((2, 2, 4, 3))),
+            _using(Window(5, 3, 3)),
+            ShapeError,
+            "the same groups",
+        ),
+    ),
+    doc="The gradient of conv for its weights: images correlated with output gradients.",
+)
