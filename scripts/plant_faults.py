@@ -89,8 +89,8 @@ TRACING = (
     Fault(
         "a frozen learning rate",
         "optim/optimizer.py",
-        "return (group.rate,)",
-        "return (Tensor(group.rate._node.data),)",
+        "lr = group.rate.to(p.dtype)",
+        "lr = Tensor(group.rate._node.data).to(p.dtype)",
         ("tests/test_state.py", "tests/test_oracles.py", "-k", "rate"),
     ),
     Fault(

@@ -376,13 +376,79 @@ OPTIMIZERS = {
     "sgd, groups": (
         "SGD", {"lr": 0.02, "momentum": 0.8}, [{}, {"lr": 0.1, "momentum": 0.3}], None,
     ),
+    "sgd, dampening": ("SGD", {"lr": 0.05, "momentum": 0.9, "dampening": 0.3}, None, None),
+    "sgd, dampening of 1": ("SGD", {"lr": 0.05, "momentum": 0.9, "dampening": 1}, None, None),
+    "sgd, nesterov": ("SGD", {"lr": 0.05, "momentum": 0.9, "nesterov": True}, None, None),
+    "sgd, weight decay": (
+        "SGD", {"lr": 0.05, "weight_decay": 0.3},
+        [{"momentum": 0.5}, {"weight_decay": 0.01, "momentum": 0.9, "nesterov": True}], None,
+    ),
+    "sgd, maximize": (
+        "SGD", {"lr": 0.02, "momentum": 0.5, "weight_decay": 0.3, "maximize": True}, None, None,
+    ),
+    "adagrad": ("Adagrad", {}, None, None),
+    "adagrad, other numbers": (
+        "Adagrad",
+        {"lr": 0.3, "lr_decay": 0.2, "weight_decay": 0.1, "initial_accumulator_value": 0.5,
+         "eps": 1e-2},
+        None, None,
+    ),
+    "adagrad, maximize": ("Adagrad", {"lr": 0.1, "maximize": True}, None, None),
+    "adagrad, groups": ("Adagrad", {"lr": 0.1}, [{"lr_decay": 0.5}, {"lr": 0.2}], RATES),
+    "rmsprop": ("RMSprop", {}, None, None),
+    "rmsprop, momentum": ("RMSprop", {"lr": 0.02, "momentum": 0.7}, None, None),
+    "rmsprop, centered": ("RMSprop", {"lr": 0.02, "centered": True, "eps": 1e-3}, None, None),
+    "rmsprop, all": (
+        "RMSprop",
+        {"lr": 0.01, "alpha": 0.8, "eps": 1e-2, "weight_decay": 0.1, "momentum": 0.5,
+         "centered": True, "maximize": True},
+        None, RATES,
+    ),
+    "rmsprop, groups": (
+        "RMSprop", {"lr": 0.01}, [{"momentum": 0.5}, {"centered": True, "alpha": 0.9}], None,
+    ),
     "adam": ("Adam", {"lr": 0.1}, None, None),
     "adam, other numbers": (
         "Adam", {"lr": 0.05, "betas": (0.7, 0.95), "eps": 1e-2}, None, None,
     ),
     "adam, changing rate": ("Adam", {"lr": 0.1}, None, RATES),
     "adam, groups": ("Adam", {"lr": 0.1}, [{"betas": (0.5, 0.9)}, {"lr": 0.01}], None),
+    "adam, no memory": ("Adam", {"lr": 0.1, "betas": (0.0, 0.0)}, None, None),
+    "adam, weight decay": ("Adam", {"lr": 0.1, "weight_decay": 0.2}, None, None),
+    "adam, amsgrad": ("Adam", {"lr": 0.2, "betas": (0.5, 0.6), "amsgrad": True}, None, None),
+    "adam, maximize": ("Adam", {"lr": 0.1, "weight_decay": 0.2, "maximize": True}, None, None),
+    "adam, decoupled": (
+        "Adam", {"lr": 0.1, "weight_decay": 0.2, "decoupled_weight_decay": True}, None, None,
+    ),
+    "adamw": ("AdamW", {"lr": 0.1}, None, None),
+    "adamw, all": (
+        "AdamW", {"lr": 0.1, "weight_decay": 0.5, "amsgrad": True, "maximize": True},
+        [{}, {"weight_decay": 0}], RATES,
+    ),
+    "nadam": ("NAdam", {}, None, None),
+    "nadam, other numbers": (
+        "NAdam",
+        {"lr": 0.05, "betas": (0.7, 0.95), "eps": 1e-2, "weight_decay": 0.1, "momentum_decay": 0.5},
+        None, None,
+    ),
+    "nadam, decoupled": (
+        "NAdam",
+        {"lr": 0.1, "weight_decay": 0.2, "decoupled_weight_decay": True, "maximize": True},
+        [{"momentum_decay": 0}, {}], RATES,
+    ),
+    "sgd, pauses": (
+        "SGD", {"lr": 0.05, "momentum": 0.9, "dampening": 0.3, "weight_decay": 0.1}, None, None,
+    ),
+    "adagrad, pauses": ("Adagrad", {"lr": 0.3, "lr_decay": 0.2}, None, None),
+    "rmsprop, pauses": ("RMSprop", {"lr": 0.02, "momentum": 0.7, "centered": True}, None, None),
+    "adam, pauses": ("Adam", {"lr": 0.1, "amsgrad": True}, None, None),
+    "adamw, pauses": ("AdamW", {"lr": 0.1, "weight_decay": 0.5}, None, None),
+    "nadam, pauses": ("NAdam", {"lr": 0.05, "momentum_decay": 0.5}, None, None),
 }  # fmt: skip
+
+# Steps at which the second parameter has no gradient, in the cases with pauses: it stays, and
+# so does what is remembered of it.
+PAUSES = (0, 3, 4)
 
 
 def start() -> tuple[np.ndarray, np.ndarray]:
@@ -395,14 +461,15 @@ def problem(a: Any, b: Any) -> Any:
     return ((a * a).sum() - 1) ** 2 + ((b[:2] * a[0]).sum() + b[2:].sum().tanh()) ** 2
 
 
-def train(optimizer: Any, parameters: Any, step: Callable[[], Any], rates: Any) -> Answer:
-    """Ten steps of either framework; the parameters after each."""
+def train(name: str, optimizer: Any, parameters: Any, step: Callable[[bool], Any]) -> Answer:
+    """Ten steps of either framework, ``step(paused)``; the parameters after each."""
     answer: Answer = {}
+    rates = OPTIMIZERS[name][3]
     for k in range(STEPS):
         if rates is not None:
             for group in optimizer.param_groups:
                 group["lr"] = rates[k]
-        step()
+        step("pauses" in name and k in PAUSES)
         for name, p in zip("ab", parameters, strict=True):
             answer[f"{k} {name}"] = np.array(p.detach().numpy())
     return answer
@@ -420,12 +487,14 @@ def optimizer_answer(name: str, wrap: Callable[..., Any] = lambda step: step) ->
     a, b = map(dg.Parameter, start())
     optimizer = make_optimizer(dg.optim, name, [a, b])
 
-    def step() -> None:
+    def step(paused: bool) -> None:
         optimizer.zero_grad()
         problem(a, b).backward()
+        if paused:
+            b.grad = None
         optimizer.step()
 
-    return train(optimizer, (a, b), wrap(step), OPTIMIZERS[name][3])
+    return train(name, optimizer, (a, b), wrap(step))
 
 
 def case_checksum(name: str, table: dict[str, Any]) -> np.ndarray:

@@ -183,8 +183,10 @@ def test_optimizer_state_is_there_from_the_start() -> None:
     model = nn.Linear(3, 2)
     for optimizer, names in (
         (optim.Adam(model.parameters()),
-         ["steps", "lr", "mean[0]", "mean[1]", "square[0]", "square[1]"]),
-        (optim.SGD(model.parameters(), lr=1, momentum=0.9), ["lr", "momentum[0]", "momentum[1]"]),
+         ["lr", "beta1", "beta2", "step[0]", "exp_avg[0]", "exp_avg_sq[0]", "step[1]",
+          "exp_avg[1]", "exp_avg_sq[1]"]),
+        (optim.SGD(model.parameters(), lr=1, momentum=0.9),
+         ["lr", "momentum", "momentum_buffer[0]", "momentum_buffer[1]"]),
     ):  # fmt: skip
         assert [name for name, _ in optimizer.named_state()] == names
         assert all(isinstance(t, dg.Buffer) for _, t in optimizer.named_state())
@@ -201,10 +203,11 @@ def test_state_is_found_and_named() -> None:
 
     program = dg.compile(step).program(X)
     assert {n.name for n in program.graph.state} == {
-        "0.weight", "0.bias", "lr", "momentum(0.weight)", "momentum(0.bias)",
+        "0.weight", "0.bias", "lr", "momentum", "momentum_buffer(0.weight)",
+        "momentum_buffer(0.bias)",
     }  # fmt: skip
     assert {s.name for s, _ in program.graph.updates} == {
-        "0.weight", "0.bias", "momentum(0.weight)", "momentum(0.bias)",
+        "0.weight", "0.bias", "momentum_buffer(0.weight)", "momentum_buffer(0.bias)",
     }  # fmt: skip
 
 
@@ -589,15 +592,18 @@ def test_a_learning_rate_of_zero_stops_training() -> None:
     assert not np.array_equal(run.model.weight.numpy(), before)
 
 
-def test_other_settings_are_part_of_the_program() -> None:
+@pytest.mark.parametrize(("setting", "recorded"), [("momentum", 1), ("weight_decay", 2)])
+def test_moving_settings_are_state_and_others_part_of_the_program(
+    setting: str, recorded: int
+) -> None:
     eager, compiled = pair(lambda: Training(OPTIMIZERS["momentum"], nn.Linear(3, 2)))
-    for momentum in (0.9, 0.5):
+    for value in (0.8, 0.5):
         for run, step in ((eager, eager.step), (compiled, compiled.compiled)):
-            run.optimizer.param_groups[0]["momentum"] = momentum
+            run.optimizer.param_groups[0][setting] = value
             step(X, Y)
             step(X, Y)
     same_state(compiled, eager)
-    assert programs(compiled.compiled) == 2
+    assert programs(compiled.compiled) == recorded
 
 
 def test_a_learning_rate_read_inside_would_be_frozen() -> None:

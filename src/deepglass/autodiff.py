@@ -112,7 +112,9 @@ def _deposit(owner: Tensor, g: Tensor) -> None:
     if owner.grad is None:
         owner.grad = Tensor.of(read(g))
     else:
-        owner.grad.rebind((owner.grad + g).node)
+        before, total = owner.grad.node, (owner.grad + g).node
+        total.origin = before.origin or before.id
+        owner.grad.rebind(total)
 
 
 @contextmanager

@@ -11,7 +11,6 @@ import torch
 from oracle_cases import (
     LAYERS,
     LOSSES,
-    OPTIMIZERS,
     Answer,
     build,
     cotangent,
@@ -345,9 +344,11 @@ def optimizer_answer(name: str) -> Answer:
     a, b = (torch.nn.Parameter(torch.tensor(v)) for v in start())
     optimizer = make_optimizer(torch.optim, name, [a, b])
 
-    def step() -> None:
+    def step(paused: bool) -> None:
         optimizer.zero_grad()
         problem(a, b).backward()
+        if paused:
+            b.grad = None
         optimizer.step()
 
-    return train(optimizer, (a, b), step, OPTIMIZERS[name][3])
+    return train(name, optimizer, (a, b), step)

@@ -8,6 +8,7 @@ import oracle_cases as cases
 import pytest
 from test_oracles import oracles
 
+import deepglass as dg
 from deepglass.graph.op import Op
 
 SEEDS = range(4)  # 0 is the record's own stream
@@ -34,6 +35,12 @@ def test_optimizer(name: str) -> None:
     assert not cases.disagreements(cases.optimizer_answer(name), answers.optimizer_answer(name))
 
 
+@pytest.mark.parametrize("name", cases.OPTIMIZERS)
+def test_compiled_optimizer(name: str) -> None:
+    compiled = cases.optimizer_answer(name, dg.compile)
+    assert not cases.disagreements(compiled, answers.optimizer_answer(name))
+
+
 def test_the_files_hold_these_answers() -> None:
     for family, live in (
         ("ops", {op.name: answers.op_answer(op) for op in cases.compared_ops()}),
@@ -51,8 +58,6 @@ def test_the_files_hold_these_answers() -> None:
 def test_state_dicts_move_over_by_name() -> None:
     """Weights of a PyTorch network compute the same here, and the other way round."""
     import torch
-
-    import deepglass as dg
 
     spec, _ = cases.LAYERS["network"]
     theirs, ours = cases.build(torch.nn, spec).eval(), cases.build(dg.nn, spec).eval()

@@ -26,7 +26,7 @@ class Node:
     """
 
     __slots__ = (
-        "__weakref__", "data", "id", "inputs", "is_leaf", "name", "op",
+        "__weakref__", "data", "id", "inputs", "is_leaf", "name", "op", "origin",
         "owner", "params", "path", "requires_grad", "source", "trace", "type",
     )  # fmt: skip
 
@@ -53,6 +53,7 @@ class Node:
         self.source = ""  # "file.py:12", the user's line
         self.path = ""  # the layer, "conv1.bn"
         self.name = ""
+        self.origin = 0  # the id of the gradient that this one was added to, the first of a sum
 
     def __repr__(self) -> str:
         return f"<{self.name or self.op.name} {self.type}>"

@@ -1,7 +1,9 @@
 """Optimizers: how gradients change parameters."""
 
-from .adam import Adam
+from .adagrad import Adagrad
+from .adam import Adam, AdamW, NAdam
 from .optimizer import Optimizer
+from .rmsprop import RMSprop
 from .sgd import SGD
 
-__all__ = ["SGD", "Adam", "Optimizer"]
+__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "NAdam", "Optimizer", "RMSprop"]

@@ -2,90 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, MutableMapping
-from typing import Any
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 
-from ..errors import DomainError
-from ..graph.tensor import Buffer, Parameter, Tensor
+from ..errors import DataError, DomainError
+from ..graph.tensor import Buffer, Tensor
 from ..graph.trace import CHANGES, Traceable, set_grad_enabled
+from .clearing import Clearing
+from .group import SWITCH, ParamGroup, Rule, at_least_0
 
-
-class ParamGroup(MutableMapping[str, Any]):
-    """The settings of some parameters.
-
-    ``group["lr"] = x`` writes into a tensor that compiled steps read, so a schedule needs
-    no new program; any other setting is a Python number and part of the program.
-    """
-
-    def __init__(self, settings: dict[str, Any]) -> None:
-        self.rate = Buffer(np.float64(0), role="lr")
-        self._settings: dict[str, Any] = {}
-        self.update(settings)
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        if name == "lr":
-            if not float(value) >= 0:
-                raise DomainError(f"lr: a learning rate is a number >= 0; got {value}.")
-            self.rate.rebind(Tensor(np.float64(value)).node)
-            value = None  # the number itself is in the tensor
-        else:
-            CHANGES.structure += 1
-        self._settings[name] = value
-
-    def __getitem__(self, name: str) -> Any:
-        return self.rate.item() if name == "lr" else self._settings[name]
-
-    def __delitem__(self, name: str) -> None:
-        raise TypeError(f"settings: they are changed, not removed; got {name!r}.")
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._settings)
-
-    def __len__(self) -> int:
-        return len(self._settings)
-
-    def __repr__(self) -> str:
-        return repr(dict(self))
-
-    def numbers(self) -> tuple[tuple[str, Any], ...]:
-        """Return the settings that are part of the program."""
-        return tuple((k, v) for k, v in self._settings.items() if k not in ("lr", "params"))
-
-
-def _listed(params: Any) -> list[Any]:
-    return [params] if isinstance(params, Tensor) else list(params)
+State = dict[str, Buffer]
 
 
 class Optimizer(Traceable):
     """Base of all optimizers.
 
-    A subclass names its state in ``__init__`` with `buffers` and changes one parameter in
-    ``update``.
+    A subclass says in ``init`` what it remembers of a parameter and changes one parameter in
+    ``update``; ``rules`` says what its settings have to be.
 
     Args:
         params: parameters, or dicts with "params" and settings of their own.
         defaults: settings for parameters that do not have their own; "lr" among them.
 
+    Attributes:
+        param_groups: the settings; ``param_groups[0]["lr"] = 0.1`` changes the learning rate.
+        state: what is remembered, by parameter and by name.
+
     Raises:
-        DomainError: no parameters, or a parameter twice.
+        DomainError: no parameters, a parameter twice, or a setting out of its range.
+
+    >>> class SignDescent(Optimizer):
+    ...     def __init__(self, params, lr):
+    ...         super().__init__(params, {"lr": lr})
+    ...     def update(self, p, g, lr, group, state):
+    ...         p -= lr * g.sign()
+    >>> w = Tensor([1.0, 2.0], requires_grad=True)
+    >>> (w * w).sum().backward()
+    >>> SignDescent([w], lr=0.5).step()
+    >>> w
+    tensor([0.5, 1.5], requires_grad=True)
     """
+
+    rules: ClassVar[Mapping[str, Rule]] = {
+        "lr": at_least_0("0.1 to 0.0001"),
+        "weight_decay": at_least_0("0 or 0.0001"),
+        "maximize": SWITCH,
+    }
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
             raise TypeError("optimizer: parameters come in a list; got one tensor. Write [w].")
         groups = list(params)
-        if groups and not isinstance(groups[0], dict):
-            groups = [{"params": groups}]
-        self.param_groups = [
-            ParamGroup({**defaults, **group, "params": _listed(group["params"])})
-            for group in groups
-        ]
-        everything = [p for group in self.param_groups for p in group["params"]]
-        if not everything:
+        if not groups:
             raise DomainError("optimizer: at least one parameter is needed; got none.")
-        for p in everything:
+        if not isinstance(groups[0], dict):
+            groups = [{"params": groups}]
+        self.defaults = defaults
+        self.param_groups: list[ParamGroup] = []
+        self.state: dict[Tensor, State] = {}
+        self._clearing = Clearing()
+        for group in groups:
+            self.add_param_group(group)
+
+    def add_param_group(self, param_group: Mapping[str, Any]) -> None:
+        """Train further parameters.
+
+        Args:
+            param_group: "params", and settings that differ from the defaults.
+        """
+        given = param_group.get("params", ())
+        listed = [given] if isinstance(given, Tensor) else list(given)
+        self._check_params(listed)
+        group = self._group({**self.defaults, **param_group, "params": listed}, self._prepare)
+        self._prepare(group)
+        self.param_groups.append(group)
+        CHANGES.structure += 1
+
+    def _group(self, settings: dict[str, Any], changed: Callable[[ParamGroup], None]) -> ParamGroup:
+        rules = {name: self.rules.get(name) for name in self.defaults}
+        return ParamGroup(type(self).__name__, settings, rules, changed)
+
+    def _check_params(self, params: list[Any]) -> None:
+        if not params:
+            raise DomainError(
+                "optimizer: a group has at least one parameter; got none. Pass "
+                "model.parameters(), and make it anew: a generator is used up by one loop."
+            )
+        for p in params:
             if not isinstance(p, Tensor):
                 raise TypeError(
                     f"optimizer: parameters are tensors; got {type(p).__name__}. Pass "
@@ -96,53 +101,173 @@ class Optimizer(Traceable):
                     f"optimizer: a parameter is given, not computed; got {p.type} with a history. "
                     "Pass the tensor it was computed from, or x.detach()."
                 )
-        if len({id(p) for p in everything}) != len(everything):
-            raise DomainError("optimizer: a parameter belongs to one group; one is there twice.")
-        self.state: dict[str, dict[int, Buffer]] = {}
+        known = [id(p) for p in (*self.parameters(), *params)]
+        if len(set(known)) != len(known):
+            raise DomainError(
+                "optimizer: a parameter belongs to one group; one is there twice. Leave it out "
+                "of the other group."
+            )
 
-    def buffers(self, role: str) -> None:
-        """Make one buffer of zeros per parameter, called ``role``."""
-        self.state[role] = {
-            id(p): Buffer(np.zeros(p.shape, p.dtype.numpy), role=role, parameter=p)
-            for group in self.param_groups
-            for p in group["params"]
-        }
+    def parameters(self) -> list[Tensor]:
+        """Return the parameters of all groups, in their order."""
+        return [p for group in self.param_groups for p in group["params"]]
+
+    # What a subclass says -----------------------------------------------------------
+
+    def init(self, p: Tensor, group: ParamGroup) -> Mapping[str, Any]:
+        """Return the arrays to be remembered of ``p`` under the group's settings, by name, as
+        they are before the first step."""
+        return {}
+
+    def update(self, p: Tensor, g: Tensor, lr: Tensor, group: ParamGroup, state: State) -> None:
+        """Change ``p``.
+
+        Args:
+            p: a parameter.
+            g: its gradient, turned round where the group maximizes, weight decay added.
+            lr: the group's learning rate in the type of ``p``.
+            group: further settings.
+            state: what `init` named.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__}: an optimizer changes a parameter in update(self, p, g, lr, "
+            "group, state); define it."
+        )
+
+    # Steps --------------------------------------------------------------------------
 
     def step(self) -> None:
-        """Change every parameter that has a gradient."""
+        """Change every parameter that has a gradient.
+
+        Warns:
+            DeepglassWarning: for some steps in a row, gradients were added to those of the step
+                before.
+        """
+        self._clearing.look(self.parameters())
         with set_grad_enabled(False):
-            self.before_step()
             for group in self.param_groups:
-                scalars = self.scalars(group)
                 for p in group["params"]:
                     if p.grad is not None:
-                        self.update(p, p.grad, group, *[s.to(p.dtype) for s in scalars])
+                        self._step_of(p, p.grad, group)
 
-    def before_step(self) -> None:
-        """Do what is done once per step, such as counting it."""
+    def _step_of(self, p: Tensor, g: Tensor, group: ParamGroup) -> None:
+        lr = group.rate.to(p.dtype)
+        if group.is_on("maximize"):
+            g = -g
+        if group.is_on("decoupled_weight_decay"):
+            p -= p * (lr * group["weight_decay"])
+        elif group.is_on("weight_decay"):
+            g = g + p * group["weight_decay"]
+        self.update(p, g, lr, group, self.state[p])
 
-    def scalars(self, group: ParamGroup) -> tuple[Tensor, ...]:
-        """Return the numbers (float64, without axes) that all parameters of a group share."""
-        return (group.rate,)
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients, so that the next `backward` starts from nothing.
 
-    def update(self, p: Parameter, g: Tensor, group: ParamGroup, *scalars: Tensor) -> None:
-        """Change ``p``, whose gradient is ``g``, with the group's scalars in its own type."""
-        raise NotImplementedError
-
-    def zero_grad(self) -> None:
-        """Forget the gradients, so that the next `backward` starts from nothing."""
-        for group in self.param_groups:
-            for p in group["params"]:
+        Args:
+            set_to_none: False leaves zeros, with which a momentum goes on.
+        """
+        for p in self.parameters():
+            if set_to_none:
                 p.grad = None
+            elif p.grad is not None:
+                p.grad = Tensor(np.zeros(p.shape, p.dtype.numpy))
+
+    def _prepare(self, group: ParamGroup) -> None:
+        """Remember what the settings of a group ask for: what is there already, or new buffers."""
+        for p in group["params"]:
+            old = self.state.get(p, {})
+            self.state[p] = {
+                name: old[name] if name in old else Buffer(value, role=name, parameter=p)
+                for name, value in self.init(p, group).items()
+            }
+
+    # Saving -------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the settings and what is remembered, as plain numbers and NumPy arrays.
+
+        Returns:
+            "state": arrays by the number of the parameter and by name; "param_groups": the
+            settings, where "params" are numbers of parameters. PyTorch has the same form.
+        """
+        parameters = self.parameters()
+        numbers = iter(range(len(parameters)))
+        return {
+            "state": {
+                k: {name: np.array(buffer.numpy()) for name, buffer in self.state[p].items()}
+                for k, p in enumerate(parameters)
+                if self.state[p]
+            },
+            "param_groups": [
+                {**group, "params": [next(numbers) for _ in group["params"]]}
+                for group in self.param_groups
+            ],
+        }
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on from where an optimizer of as many parameters stood.
+
+        Args:
+            state_dict: what its `state_dict` returned.
+
+        Raises:
+            DataError: groups, names or shapes are not those of this optimizer, in which nothing
+                was changed.
+            DomainError: a setting is out of its range. Nothing was changed.
+        """
+        if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= set(state_dict):
+            raise self._other("no dict with 'state' and 'param_groups'")
+        groups = [dict(group) for group in state_dict["param_groups"]]
+        counts = [len(group.pop("params")) for group in groups]
+        here = [len(group["params"]) for group in self.param_groups]
+        if counts != here:
+            raise self._other(f"groups of {counts} parameters for {here}")
+        numbers = {p: k for k, p in enumerate(self.parameters())}
+        found: dict[Tensor, dict[str, np.ndarray]] = {}
+        for own, settings in zip(self.param_groups, groups, strict=True):
+            different = settings.keys() ^ self.defaults.keys()
+            if different:
+                raise self._other(f"settings only one of them has: {', '.join(sorted(different))}")
+            trial = self._group({**settings, "params": own["params"]}, lambda group: None)
+            for p in own["params"]:
+                k = numbers[p]
+                found[p] = {n: np.asarray(v) for n, v in state_dict["state"].get(k, {}).items()}
+                shapes = {n: v.shape for n, v in found[p].items()}
+                needed = {n: np.shape(v) for n, v in self.init(p, trial).items()}
+                if shapes != needed:
+                    raise self._other(f"{shapes} for parameter {k}, which needs {needed}")
+        for own, settings in zip(self.param_groups, groups, strict=True):
+            own.update(settings)
+        for p, values in found.items():
+            for name, value in values.items():
+                buffer = self.state[p][name]
+                buffer.rebind(Tensor(value, buffer.dtype).node)
+
+    def _other(self, got: str) -> DataError:
+        return DataError(
+            f"load_state_dict: it comes from an optimizer like this one, {type(self).__name__}; "
+            f"got {got}. Nothing was changed. Make the optimizer as the saved one was."
+        )
+
+    # What a trace sees --------------------------------------------------------------
 
     def trace_key(self) -> Hashable:
         return tuple(
-            (group.numbers(), tuple(map(id, group["params"]))) for group in self.param_groups
+            (group.fixed(), tuple(map(id, group["params"]))) for group in self.param_groups
         )
 
     def named_state(self) -> Iterator[tuple[str, Tensor]]:
         for i, group in enumerate(self.param_groups):
-            yield f"lr[{i}]" if len(self.param_groups) > 1 else "lr", group.rate
-        for role, buffers in self.state.items():
-            for i, buffer in enumerate(buffers.values()):
-                yield f"{role}[{i}]", buffer
+            where = f"[{i}]" if len(self.param_groups) > 1 else ""
+            for name, tensor in group.named_tensors():
+                yield name + where, tensor
+        for i, p in enumerate(self.parameters()):
+            for name, buffer in self.state[p].items():
+                yield f"{name}[{i}]", buffer
+
+    def __repr__(self) -> str:
+        lines = [
+            ", ".join(f"{k}={v}" for k, v in group.items() if k != "params")
+            for group in self.param_groups
+        ]
+        return f"{type(self).__name__}({'; '.join(lines)})"

@@ -1,0 +1,92 @@
+"""RMSprop: gradients divided by their recent size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..graph.tensor import Tensor
+from ..ops.elementwise import maximum
+from ..ops.functions import sqrt
+from .group import SWITCH, ParamGroup, Rule, at_least_0, below_1
+from .optimizer import Optimizer, State
+
+
+class RMSprop(Optimizer):
+    """Steps of a size that follows the recent gradients: Adagrad that forgets.
+
+    s ← alpha s + (1 - alpha) g²; w ← w - lr g / (sqrt(s) + eps)
+
+    Centered, s - m² takes the place of s, with m ← alpha m + (1 - alpha) g; with a momentum,
+    v ← momentum v + g / (sqrt(s) + eps) and w ← w - lr v.
+
+    Args:
+        params: parameters, or dicts with "params" and settings of their own.
+        lr: learning rate.
+        alpha: how much of the mean square is kept.
+        eps: added to the root.
+        weight_decay: times w, added to the gradient.
+        momentum: share of the last direction that is kept.
+        centered: divide by the deviation from the mean gradient.
+        maximize: step along the gradient instead of against it.
+
+    Numerics: where rounding makes the variance s - m² negative, it counts as 0 (PyTorch: NaN).
+
+    Source: Hinton, Srivastava and Swersky (2012), lecture 6e; centered after Graves (2013),
+    equations 38 to 40.
+    """
+
+    rules: ClassVar[Mapping[str, Rule]] = {
+        **Optimizer.rules,
+        "alpha": below_1("0.99"),
+        "eps": at_least_0("1e-8"),
+        "momentum": at_least_0("0 or 0.9"),
+        "centered": SWITCH,
+    }
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        momentum: float = 0,
+        centered: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        defaults = {
+            "lr": lr, "alpha": alpha, "eps": eps, "weight_decay": weight_decay,
+            "momentum": momentum, "centered": centered, "maximize": maximize,
+        }  # fmt: skip
+        super().__init__(params, defaults)
+
+    def init(self, p: Tensor, group: ParamGroup) -> Mapping[str, Any]:
+        names = {
+            "square_avg": True,
+            "grad_avg": group.is_on("centered"),
+            "momentum_buffer": group.is_on("momentum"),
+        }
+        return {name: np.zeros(p.shape, p.dtype.numpy) for name, kept in names.items() if kept}
+
+    def update(self, p: Tensor, g: Tensor, lr: Tensor, group: ParamGroup, state: State) -> None:
+        square, alpha = state["square_avg"], group["alpha"]
+        square *= alpha
+        square += g * g * (1 - alpha)
+        spread: Tensor = square
+        if group.is_on("centered"):
+            mean = state["grad_avg"]
+            mean *= alpha
+            mean += g * (1 - alpha)
+            spread = maximum(square - mean * mean, 0.0)
+        direction = g / (sqrt(spread) + group["eps"])
+        if group.is_on("momentum"):
+            (momentum,) = group.tensors("momentum", p.dtype)
+            velocity = state["momentum_buffer"]
+            velocity *= momentum
+            velocity += direction
+            direction = velocity
+        p -= lr * direction
