@@ -22,7 +22,21 @@ from .elementwise import (
     to,
     where,
 )  # fmt: skip
-from .functions import exp, expm1, log, log1p, log2, log10, rsqrt, sigmoid, sqrt, tanh
+from .functions import (
+    cos,
+    erf,
+    exp,
+    expm1,
+    log,
+    log1p,
+    log2,
+    log10,
+    rsqrt,
+    sigmoid,
+    sin,
+    sqrt,
+    tanh,
+)  # fmt: skip
 from .indexing import gather, scatter, scatter_add, take_along_dim
 from .joining import cat, stack
 from .keys import getitem
@@ -67,6 +81,7 @@ from .piecewise import (
     trunc,
 )  # fmt: skip
 from .pooling import max_pool1d, max_pool2d
+from .power import pow, reciprocal, square
 from .quantile import ndtri
 from .random import (
     Generator,
@@ -93,16 +108,16 @@ __all__ = [
     "Generator", "abs", "add", "all", "amax", "amin", "any", "argmax", "argmin", "bernoulli",
     "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "bmm", "broadcast_to", "cat",
     "ceil", "chunk", "clamp", "clamp_max", "clamp_min", "clip", "conv1d", "conv2d",
-    "conv_transpose1d", "conv_transpose2d", "default_generator", "div", "dot", "eq", "exp",
-    "expand", "expm1", "flatten", "flip", "floor", "floor_divide", "gather", "ge", "getitem",
-    "gt", "heaviside", "index_add", "index_copy", "index_select", "iota", "isfinite", "isinf",
-    "isnan", "le", "log", "log1p", "log2", "log10", "log_softmax", "logical_and", "logical_not",
-    "logical_or", "logical_xor", "lt", "manual_seed", "matmul", "max", "max_pool1d",
-    "max_pool2d", "maximum", "mean", "meshgrid", "min", "minimum", "mm", "movedim", "mul", "mv",
-    "narrow", "ndtri", "ne", "neg", "normal", "one_hot", "outer", "pad", "permute", "rand",
-    "rand_like", "randint", "randn", "randn_like", "relu", "remainder", "repeat",
-    "repeat_interleave", "reshape", "roll", "round", "rsqrt", "scatter", "scatter_add",
-    "sigmoid", "sign", "softmax", "split", "sqrt", "squeeze", "stack", "std", "sub", "sum",
-    "swapaxes", "take_along_dim", "tanh", "tile", "to", "transpose", "trunc", "unbind",
-    "unflatten", "uniform", "unsqueeze", "var", "where",
+    "conv_transpose1d", "conv_transpose2d", "cos", "default_generator", "div", "dot", "eq",
+    "erf", "exp", "expand", "expm1", "flatten", "flip", "floor", "floor_divide", "gather", "ge",
+    "getitem", "gt", "heaviside", "index_add", "index_copy", "index_select", "iota", "isfinite",
+    "isinf", "isnan", "le", "log", "log1p", "log2", "log10", "log_softmax", "logical_and",
+    "logical_not", "logical_or", "logical_xor", "lt", "manual_seed", "matmul", "max",
+    "max_pool1d", "max_pool2d", "maximum", "mean", "meshgrid", "min", "minimum", "mm",
+    "movedim", "mul", "mv", "narrow", "ndtri", "ne", "neg", "normal", "one_hot", "outer", "pad",
+    "permute", "pow", "rand", "rand_like", "randint", "randn", "randn_like", "reciprocal",
+    "relu", "remainder", "repeat", "repeat_interleave", "reshape", "roll", "round", "rsqrt",
+    "scatter", "scatter_add", "sigmoid", "sign", "sin", "softmax", "split", "sqrt", "square",
+    "squeeze", "stack", "std", "sub", "sum", "swapaxes", "take_along_dim", "tanh", "tile", "to",
+    "transpose", "trunc", "unbind", "unflatten", "uniform", "unsqueeze", "var", "where",
 ]  # fmt: skip

@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import DomainError, ShapeError
+from ..errors import ShapeError
 from ..graph.graph import ALIAS
-from ..graph.tensor import Tensor, apply, as_tensor, read
+from ..graph.tensor import Tensor, apply, as_tensor
 from . import elementwise as e
 from . import functions as f
 from . import logic as l
 from . import movement as m
 from . import piecewise as p
+from . import power as w
 from . import reduction as r
 from . import statistics as s
 from .activation import relu
@@ -102,21 +103,6 @@ def _itself(x: Tensor) -> Tensor:
     return x
 
 
-def _power(x: Tensor, n: Any) -> Tensor:
-    """Small whole powers by multiplication, and the square root."""
-    if isinstance(n, (int, float)) and n == int(n) and abs(n) <= 4:
-        if n < 0:
-            return e.div(1.0, _power(x, -n))
-        n = int(n)
-        result = Tensor.of(read(x)) if n else m.broadcast_to(Tensor(1, x.dtype), x.shape)
-        for _ in range(n - 1):
-            result = result * x
-        return result
-    if n == 0.5:
-        return f.sqrt(x)
-    raise DomainError(f"power: exponents -4 to 4 and 0.5; got {n!r}. Use exp(n * log(x)).")
-
-
 METHODS: dict[str, Any] = {
     "__add__": e.add, "__radd__": _reflected(e.add), "__iadd__": _in_place(e.add),
     "__sub__": e.sub, "__rsub__": _reflected(e.sub), "__isub__": _in_place(e.sub),
@@ -130,12 +116,15 @@ METHODS: dict[str, Any] = {
     "__or__": l.bitwise_or, "__ror__": _reflected(l.bitwise_or), "__ior__": _in_place(l.bitwise_or),
     "__xor__": l.bitwise_xor, "__rxor__": _reflected(l.bitwise_xor),
     "__ixor__": _in_place(l.bitwise_xor),
-    "__pow__": _power, "__neg__": e.neg, "__abs__": e.abs, "__invert__": l.bitwise_not,
+    "__pow__": w.pow, "__rpow__": _reflected(w.pow), "__ipow__": _in_place(w.pow),
+    "__neg__": e.neg, "__abs__": e.abs, "__invert__": l.bitwise_not,
     "__matmul__": matmul, "__rmatmul__": _reflected(matmul),
     "__eq__": e.eq, "__ne__": e.ne, "__lt__": e.lt, "__le__": e.le, "__gt__": e.gt,
     "__ge__": e.ge, "__getitem__": getitem, "__setitem__": setitem,
     "exp": f.exp, "expm1": f.expm1, "log": f.log, "log1p": f.log1p, "log2": f.log2,
     "log10": f.log10, "sqrt": f.sqrt, "rsqrt": f.rsqrt, "tanh": f.tanh, "sigmoid": f.sigmoid,
+    "sin": f.sin, "cos": f.cos, "erf": f.erf, "pow": w.pow, "square": w.square,
+    "reciprocal": w.reciprocal,
     "abs": e.abs, "maximum": e.maximum, "minimum": e.minimum, "floor": p.floor, "ceil": p.ceil,
     "trunc": p.trunc, "round": p.round, "floor_divide": p.floor_divide, "remainder": p.remainder,
     "sign": p.sign, "heaviside": p.heaviside, "clamp": p.clamp, "clamp_min": p.clamp_min,

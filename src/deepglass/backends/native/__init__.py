@@ -28,6 +28,9 @@ From loops to machine code, by `emit`:
     access      loads and stores: vectors, masks, shuffles, gathers
     ops         one scalar operation
     mathlib     exp, log, tanh and their like
+    waves       sin and cos
+    erf         the error function
+    power       x to the power y
     halves      float16 and bfloat16 from and to float32
     text        LLVM IR, written
 

@@ -86,6 +86,7 @@ class _ModuleEmitter:
     parts: list[str] = field(default_factory=lambda: [BARRIER])
     cycles: float = 0.0
     names: dict[str, str] = field(default_factory=dict)  # of the nest functions, by their text
+    called: dict[str, str] = field(default_factory=dict)  # functions that nests call, by name
 
     def module(self, program: ir.Program) -> Module:
         body: list[str] = []
@@ -101,7 +102,17 @@ class _ModuleEmitter:
                 name = f"phase_{number}_{index}"
                 self._phase(phase, name, index)
                 body.append(f"  call void @{name}({_WHO})")
-        self.parts += [_RUN, *body, "  ret void", "}", "", _EACH, _ALONE, _attributes(self.cpu)]
+        self.parts += [
+            *self.called.values(),
+            _RUN,
+            *body,
+            "  ret void",
+            "}",
+            "",
+            _EACH,
+            _ALONE,
+            _attributes(self.cpu),
+        ]
         return Module("\n".join(self.parts), self.cycles, barriers)
 
     def _phase(self, phase: ir.Phase, name: str, index: int) -> None:
@@ -135,6 +146,7 @@ class _ModuleEmitter:
             self.cycles += chunks * nest.schedule.cycles
         rows = Rows(phase.rows, count, phase.chunk_size)
         function = emit_nest(nest, phase.chunk, rows, self.cpu)
+        self.called.update(function.functions)
         arguments = [bases.setdefault(b, f"%base{len(bases)}") for b in function.bases]
         pointers = "".join(f", ptr {a}" for a in arguments)
         return (

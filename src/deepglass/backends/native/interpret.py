@@ -6,6 +6,7 @@ array with one dimension per axis, so programs must be small.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
@@ -169,12 +170,18 @@ def _sigmoid(x: Array) -> Array:
     return np.where(x < 0, e, 1.0) / (1.0 + e)
 
 
+def _power(x: Array, y: Array) -> Array:
+    if x.dtype.kind == "f":
+        return np.asarray(np.power(x, y))
+    return np.where(y < 0, 0, np.power(x, np.maximum(y, 0)))
+
+
 _MEANING: dict[str, Any] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "neg": np.negative,
     "abs": np.abs, "maximum": np.maximum, "minimum": np.minimum, "floor": np.floor,
-    "round": np.rint, "exp": np.exp, "expm1": np.expm1, "log": np.log,
+    "round": np.rint, "pow": _power, "exp": np.exp, "expm1": np.expm1, "log": np.log,
     "log1p": np.log1p, "sqrt": np.sqrt, "rsqrt": lambda x: 1 / np.sqrt(x), "tanh": np.tanh,
-    "sigmoid": _sigmoid,
+    "sigmoid": _sigmoid, "sin": np.sin, "cos": np.cos, "erf": np.frompyfunc(math.erf, 1, 1),
     "floordiv": np.floor_divide, "mod": np.mod, "eq": np.equal, "ne": np.not_equal,
     "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal,
     "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor, "not": _not,

@@ -138,8 +138,8 @@ Expr = Const | Iota | Load | Call | Acc
 OPS = frozenset(
     {
         *("add", "sub", "mul", "div", "neg", "abs", "maximum", "minimum", "floordiv", "mod"),
-        *("floor", "round", "exp", "expm1", "log", "log1p", "sqrt", "rsqrt", "tanh"),
-        "sigmoid",
+        *("floor", "round", "pow", "exp", "expm1", "log", "log1p", "sqrt", "rsqrt", "tanh"),
+        *("sigmoid", "sin", "cos", "erf"),
         *("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "xor", "not", "shl", "shr"),
         *("where", "cast"),
     }

@@ -87,10 +87,12 @@ class Function:
     Attributes:
         text: `(i64 lo, i64 chunk, ptr table, ptr base0, ...) ... { ... }`.
         bases: slot and offset of each base.
+        functions: definitions of the functions it calls, by name.
     """
 
     text: str
     bases: tuple[tuple[int, int], ...]
+    functions: dict[str, str]
 
 
 def emit_nest(nest: ir.Nest, chunk: ir.Axis, rows: Rows, cpu: Cpu) -> Function:
@@ -149,7 +151,7 @@ class _NestEmitter:
             "}",
             "",
         ]
-        return Function("\n".join(lines), tuple(bases))
+        return Function("\n".join(lines), tuple(bases), self.writer.functions)
 
     # loops
 

@@ -11,7 +11,9 @@ from collections.abc import Callable
 
 from ...errors import BackendError
 from ...graph.types import DType, bool_, float32
-from . import halves, mathlib
+from . import halves, mathlib, waves
+from .erf import erf
+from .power import power
 from .text import Value, Writer, constant, constants, number_text, suffix, type_text, unsigned
 
 _FLOAT_OPCODES = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
@@ -27,6 +29,9 @@ _FUNCTIONS: dict[str, Callable[[Writer, Value], Value]] = {
     "log1p": mathlib.log1p,
     "tanh": mathlib.tanh,
     "sigmoid": mathlib.sigmoid,
+    "sin": waves.sin,
+    "cos": waves.cos,
+    "erf": erf,
     "sqrt": mathlib.sqrt,
     "rsqrt": mathlib.rsqrt,
 }
@@ -67,6 +72,8 @@ def apply(w: Writer, op: str, args: list[Value], dtype: DType) -> Value:
             return cast(w, a, dtype)
         case "neg", [a]:
             return w.negate(a)
+        case "pow", [a, b]:
+            return power(w, a, b)
         case "abs", [a]:
             return magnitude(w, a)
         case (("floor" | "round"), [a]):

@@ -8,7 +8,7 @@ No fast-math flag is ever set: the bits of every result are defined by the text.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -135,12 +135,14 @@ class Writer:
 
     Attributes:
         converts_float16: the CPU has instructions from and to float16.
+        functions: definitions of the functions that the instructions call, by name.
     """
 
     def __init__(self, converts_float16: bool = False) -> None:
         self.converts_float16 = converts_float16
         self.lines: list[Any] = []
         self.seen: dict[str, str] = {}
+        self.functions: dict[str, str] = {}
         self._names = 0
 
     def name(self, stem: str = "v") -> str:
@@ -171,6 +173,23 @@ class Writer:
         a = args[0]
         call = f"call {a.type} @llvm.{name}.{suffix(a.dtype, a.lanes)}"
         return self.emit(f"{call}({', '.join(map(str, args))})", a.dtype, a.lanes)
+
+    def call(self, name: str, rule: Callable[..., Value], *args: Value) -> Value:
+        """Call a function of the module that does what ``rule(writer, *args)`` writes.
+
+        A long rule thus stands in the code once, and may have branches.
+        """
+        a = args[0]
+        name = f"{name}_{suffix(a.dtype, a.lanes)}"
+        if name not in self.functions:
+            inner = Writer(self.converts_float16)
+            inner.lines.append("entry:")
+            own = [Value(f"%x{k}", x.dtype, x.lanes) for k, x in enumerate(args)]
+            result = rule(inner, *own)
+            head = f"define internal {a.type} @{name}({', '.join(map(str, own))}) noinline #0 {{"
+            body = [head, *inner.lines, f"  ret {result}", "}", ""]
+            self.functions[name] = "\n".join(body)
+        return self.emit(f"call {a.type} @{name}({', '.join(map(str, args))})", a.dtype, a.lanes)
 
     def fma(self, a: Value, b: Value, c: Value) -> Value:
         return self.intrinsic("fma", a, b, c)

@@ -153,6 +153,9 @@ class LoopVocabulary:
     def round(self, x: Scalar) -> Scalar:
         return self._call("round", x)
 
+    def pow(self, x: Scalar, y: Scalar) -> Scalar:
+        return self._call("pow", x, y)
+
     def exp(self, x: Scalar) -> Scalar:
         return self._call("exp", x)
 
@@ -176,6 +179,15 @@ class LoopVocabulary:
 
     def sigmoid(self, x: Scalar) -> Scalar:
         return self._call("sigmoid", x)
+
+    def sin(self, x: Scalar) -> Scalar:
+        return self._call("sin", x)
+
+    def cos(self, x: Scalar) -> Scalar:
+        return self._call("cos", x)
+
+    def erf(self, x: Scalar) -> Scalar:
+        return self._call("erf", x)
 
     def _compare(self, op: str, x: Scalar, y: Scalar) -> Scalar:
         if isinstance(x, Index) and isinstance(y, Index):
