@@ -142,7 +142,7 @@ def _division_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 def _check_divisor(name: str) -> Callable[[np.ndarray, np.ndarray], None]:
     def check(x: np.ndarray, y: np.ndarray) -> None:
-        if y.dtype.kind != "f" and not y.all():
+        if y.dtype.kind in "iu" and not y.all():
             raise DomainError(
                 f"{name}: whole numbers are divided by numbers other than 0; got 0 at position "
                 f"{int(np.argmin(y))} of {y.size}. Divide floats, which yields inf or NaN."

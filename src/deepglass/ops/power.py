@@ -27,7 +27,7 @@ def _negative(exponent: Any) -> DomainError:
 
 
 def _check_exponents(x: np.ndarray, y: np.ndarray) -> None:
-    if y.dtype.kind != "f" and (y < 0).any():
+    if y.dtype.kind in "iu" and (y < 0).any():
         raise _negative(y.min())
 
 
