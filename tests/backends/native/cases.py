@@ -14,9 +14,12 @@ from deepglass.graph.types import (
     bool_,
     float32,
     float64,
+    int8,
+    int16,
     int32,
     int64,
     uint8,
+    uint16,
     uint32,
     uint64,
 )
@@ -290,12 +293,16 @@ def random_bits(n: int) -> Case:
     return Case(program(ir.Nest((i,), stores, label="random bits")), memory)
 
 
-@case((float32,), (float64,), (int32,), (int64,), (uint8,), (uint32,), (bool_,))
+@case(
+    (float32,), (float64,), (int8,), (int16,), (int32,), (int64,), (uint8,), (uint16,), (uint32,),
+    (bool_,),
+)  # fmt: skip
 def casts_to(dtype: DType) -> Case:
     """Casts from every type, floats beyond the range of integers included; the last vector
     has a single lane."""
     memory, i, stores = Memory(), axis("i", 17), []
-    for source in (float32, float64, int32, int64, uint8, uint32, uint64, bool_):
+    sources = (float32, float64, int8, int16, int32, int64, uint8, uint16, uint32, uint64, bool_)
+    for source in sources:
         values = np.linspace(-300, 300, 17)
         if source.is_float:
             values[:4] = np.nan, 1e30, -1e30, 0.7
@@ -321,23 +328,25 @@ def division_with_remainder(dtype: DType) -> Case:
     return Case(program(ir.Nest((i,), stores, label="division")), memory)
 
 
-@case((int32,), (int64,), (uint8,), (uint32,), (uint64,))
+@case((int8,), (int16,), (int32,), (int64,), (uint8,), (uint16,), (uint32,), (uint64,))
 def integer_arithmetic(dtype: DType) -> Case:
-    """Every integer operation, divisors of zero included."""
+    """Every integer operation, divisors of zero included and the least integer by -1."""
     memory, i, stores = Memory(), axis("i", 45), []
     rng = np.random.default_rng(1)
     info = np.iinfo(dtype.numpy)
     x = memory.buffer(45, dtype, rng.integers(info.min, info.max, 45, dtype.numpy, endpoint=True))
     d = memory.buffer(45, dtype, rng.integers(0, 7, 45))
-    a, b = load(x, (i, 1)), load(d, (i, 1))
+    if dtype.kind == "signed":
+        memory.inner(x)[:5], memory.inner(d)[:10] = info.min, -1
+    a, b, s = (load(v, (i, 1)) for v in (x, d, memory.buffer(45, dtype, rng.integers(0, 7, 45))))
     for op in ("add", "sub", "mul", "maximum", "minimum", "and", "or", "xor", "floordiv", "mod",
                "shl", "shr"):  # fmt: skip
         out = memory.buffer(45, dtype)
-        stores.append(store(out, (i, 1), value=call(op, a, b)))
+        stores.append(store(out, (i, 1), value=call(op, a, s if op in ("shl", "shr") else b)))
     for op in ("neg", "not"):
         out = memory.buffer(45, dtype)
         stores.append(store(out, (i, 1), value=call(op, a)))
-    for divisor in (1, 3, 8):
+    for divisor in (1, 3, 8) if dtype.kind == "unsigned" else (1, 3, 8, -1):
         for op in ("floordiv", "mod"):
             out = memory.buffer(45, dtype)
             stores.append(store(out, (i, 1), value=call(op, a, number(divisor, dtype))))

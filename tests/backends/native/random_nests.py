@@ -13,17 +13,22 @@ from deepglass.graph.types import (
     bool_,
     float32,
     float64,
+    int8,
+    int16,
     int32,
     int64,
     uint8,
+    uint16,
     uint32,
     uint64,
 )
 
 EXTENTS = (1, 2, 3, 5, 7, 12, 16, 17, 33, 40)
 STEPS = (0, 1, 1, 1, 2, 3, 4, -1, 6)
-VALUE_TYPES = (float32, float32, float32, float64, int32, int64, uint32, uint8, bool_)
-_WORDS = (uint8, uint32, uint64, int32, int64)
+VALUE_TYPES = (
+    float32, float32, float32, float64, int8, int16, int32, int64, uint8, uint32, bool_,
+)  # fmt: skip
+_WORDS = (uint8, uint16, uint32, uint64, int8, int16, int32, int64)
 
 
 @dataclass
@@ -113,7 +118,7 @@ class RandomNests:
             args = [self.condition(depth - 1) for _ in range(1 if op == "not" else 2)]
             return call(op, *args)
         op = self.pick(("eq", "ne", "lt", "le", "gt", "ge"))
-        dtype = self.pick((float32, int32, int64, uint32, uint8))
+        dtype = self.pick((float32, int8, int16, int32, int64, uint32, uint8))
         return call(op, self.leaf(dtype, 0), self.leaf(dtype, 0))
 
     def leaf(self, dtype: DType, depth: int) -> ir.Expr:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import BackendError
-from ...graph.types import bool_
+from ...graph.types import DType, bool_, convert
 from . import ir
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -109,7 +109,7 @@ class _NestRun:
     def value(self, expr: ir.Expr) -> Array:
         match expr:
             case ir.Const(value, dtype):
-                return np.array(value).astype(dtype.numpy)
+                return convert(np.array(value), dtype)
             case ir.Iota(index, dtype):
                 return self.index(index).astype(dtype.numpy)
             case ir.Acc(name, _):
@@ -117,7 +117,7 @@ class _NestRun:
             case ir.Load(buffer, index, where, other):
                 return self._load(buffer, self.index(index), where, other)
             case ir.Call(op, args, dtype):
-                return _apply(op, [self.value(a) for a in args], dtype.numpy)
+                return _apply(op, [self.value(a) for a in args], dtype)
 
     def _load(self, buffer: ir.Buffer, index: Array, where: ir.Expr | None, other: float) -> Array:
         source = self.memory[buffer]
@@ -143,22 +143,12 @@ def _combined(accum: ir.Accum, terms: Array) -> Array:
     return np.sum(terms, axis=-1, dtype=wide).astype(dtype.numpy)
 
 
-def _apply(op: str, args: list[Array], dtype: np.dtype[Any]) -> Array:
+def _apply(op: str, args: list[Array], dtype: DType) -> Array:
     if op == "cast":
-        return _cast(args[0], dtype)
+        return convert(args[0], dtype)
     if op not in _MEANING:
         raise BackendError(f"{op}: not an operation of the loop IR; use one of {sorted(ir.OPS)}.")
-    return np.asarray(_MEANING[op](*args)).astype(dtype, copy=False)
-
-
-def _cast(a: Array, dtype: np.dtype[Any]) -> Array:
-    if a.dtype.kind == "f" and dtype.kind in "iu":
-        info = np.iinfo(dtype)
-        clipped = np.where(np.isnan(a), 0, np.trunc(a))
-        inside = (clipped > info.min) & (clipped < info.max)
-        ends = np.where(clipped > 0, info.max, info.min).astype(dtype)
-        return np.where(inside, np.where(inside, clipped, 0).astype(dtype), ends)
-    return a.astype(dtype)
+    return np.asarray(_MEANING[op](*args)).astype(dtype.numpy, copy=False)
 
 
 def _not(a: Array) -> Array:

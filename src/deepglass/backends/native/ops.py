@@ -1,8 +1,9 @@
 """The operations of the loop IR on scalars and vectors: what `ir.OPS` means, in LLVM IR.
 
-Integers wrap around; integer division and remainder floor, and yield 0 for a divisor of 0;
-comparisons with NaN are false except `ne`; `maximum` and `minimum` hand on NaN; a float out
-of an integer's range is cast to the nearest end of it, NaN to 0.
+Integers wrap around, the least of them divided by -1 too; integer division and remainder
+floor, and yield 0 for a divisor of 0; comparisons with NaN are false except `ne`; `maximum` and
+`minimum` hand on NaN; a float out of an integer's range is cast to the nearest end of it, NaN
+to 0.
 """
 
 from __future__ import annotations
@@ -174,20 +175,35 @@ def division(w: Writer, op: str, a: Value, b: Value, non_negative: bool = False)
             return w.binary("and", a, constant(divisor - 1, a.dtype, a.lanes))
         shift = constant(divisor.bit_length() - 1, a.dtype, a.lanes)
         return w.binary("lshr" if unsigned(a.dtype) else "ashr", a, shift)
-    if divisor is None:  # lanes that are masked off must not trap either
-        zero = constant(0, a.dtype, a.lanes)
-        is_zero = w.compare("icmp eq", b, zero)
-        safe = w.select(is_zero, constant(1, a.dtype, a.lanes), b)
-        return w.select(is_zero, zero, division_by(w, op, a, safe, None, non_negative))
-    if divisor == 0:
+    if divisor is None:
+        return _division_by_any(w, op, a, b, non_negative)
+    if divisor == 0 or (divisor == -1 and op == "mod"):
         return constant(0, a.dtype, a.lanes)
+    if divisor == -1:
+        return w.negate(a)
     return division_by(w, op, a, b, divisor, non_negative)
+
+
+def _division_by_any(w: Writer, op: str, a: Value, b: Value, non_negative: bool) -> Value:
+    """The CPU traps at 0, and at -1 where the quotient is one too large; no lane may see them,
+    not even one that is masked off."""
+    zero, one = constant(0, a.dtype, a.lanes), constant(1, a.dtype, a.lanes)
+    by_zero = w.compare("icmp eq", b, zero)
+    if unsigned(a.dtype):
+        quotient = division_by(w, op, a, w.select(by_zero, one, b), None, non_negative)
+        return w.select(by_zero, zero, quotient)
+    negated = w.compare("icmp eq", b, constant(-1, a.dtype, a.lanes))
+    safe = w.select(w.binary("or", by_zero, negated), one, b)
+    quotient = division_by(w, op, a, safe, None, non_negative)  # by 1, the remainder is 0
+    if op == "floordiv":
+        quotient = w.select(negated, w.negate(a), quotient)
+    return w.select(by_zero, zero, quotient)
 
 
 def division_by(
     w: Writer, op: str, a: Value, b: Value, divisor: int | None, non_negative: bool
 ) -> Value:
-    """Division by ``b``, which is not 0 and is ``divisor`` where that is known."""
+    """Division by ``b``, which is not 0 or -1, and is ``divisor`` where that is known."""
     quotient, remainder = ("udiv", "urem") if unsigned(a.dtype) else ("sdiv", "srem")
     if unsigned(a.dtype) or (non_negative and divisor is not None and divisor > 0):
         return w.binary(quotient if op == "floordiv" else remainder, a, b)
