@@ -20,6 +20,7 @@ from deepglass.passes import optimize
 from deepglass.passes.cse import merge_common
 from deepglass.passes.expand import expand
 from deepglass.passes.simplify import simplify
+from deepglass.passes.widen import widen
 
 
 def graph_of(function: Any, *shapes: Any) -> Graph:
@@ -261,6 +262,39 @@ REWRITES: dict[str, tuple[Any, Any, list[str], list[str]]] = {
         merge_common, lambda x: (x / 0.0, x / -0.0),
         ["v₁ = x / 0", "v₂ = x / -0", "return v₁, v₂"],
         ["v₁ = x / 0", "v₂ = x / -0", "return v₁, v₂"],
+    ),
+    "widen": (
+        widen, lambda x: x.half().exp() + 1,
+        ["v₁ = float16(x)", "v₂ = exp(v₁)", "v₃ = v₂ + 1", "return v₃"],
+        ["v₁ = float16(x)", "v₂ = float32(v₁)", "v₃ = exp(v₂)", "v₄ = float16(v₃)",
+         "v₅ = float32(v₄)", "v₆ = float32(1)", "v₇ = v₅ + v₆", "v₈ = float16(v₇)", "return v₈"],
+    ),
+    "widen: composites and sums round once": (
+        widen, lambda x: dg.softmax(x.bfloat16()).sum(0),
+        ["v₁ = bfloat16(x)", "v₂ = softmax(v₁, 1)", "v₃ = Σ(v₂, (0,))", "return v₃"],
+        ["v₁ = bfloat16(x)", "v₂ = float32(v₁)", "v₃ = softmax(v₂, 1)", "v₄ = bfloat16(v₃)",
+         "v₅ = float32(v₄)", "v₆ = Σ(v₅, (0,))", "v₇ = bfloat16(v₆)", "return v₇"],
+    ),
+    "widen: what moves stays": (
+        widen, lambda x: dg.pad(x.half().T.reshape(6)[1:], (1, 2), value=0.5),
+        ["v₁ = float16(x)", "v₂ = reshape(v₁ᵀ, (6,))", "v₃ = v₂[((1, 6, 1),)]",
+         "v₄ = pad(v₃, ((1, 2, 0),), 0.5)", "return v₄"],
+        ["v₁ = float16(x)", "v₂ = reshape(v₁ᵀ, (6,))", "v₃ = v₂[((1, 6, 1),)]",
+         "v₄ = pad(v₃, ((1, 2, 0),), 0.5)", "return v₄"],
+    ),
+    "widen: float32 is the only door": (
+        widen, lambda x: (x.double().half(), x.half().int(), (x > 0).half()),
+        ["v₁ = float64(x)", "v₂ = float16(v₁)", "v₃ = float16(x)", "v₄ = int32(v₃)",
+         "v₅ = x > 0", "v₆ = float16(v₅)", "return v₂, v₄, v₆"],
+        ["v₁ = float64(x)", "v₂ = float32(v₁)", "v₃ = float16(v₂)", "v₄ = float16(x)",
+         "v₅ = float32(v₄)", "v₆ = int32(v₅)", "v₇ = x > 0", "v₈ = float32(v₇)",
+         "v₉ = float16(v₈)", "return v₃, v₆, v₉"],
+    ),
+    "widen: counters too": (
+        widen, lambda x: x.half() + dg.iota((2, 3), dim=1, dtype=dg.float16),
+        ["v₁ = float16(x)", "v₂ = iota((2, 3), 1)", "v₃ = v₁ + v₂", "return v₃"],
+        ["v₁ = float16(x)", "v₂ = float32(v₁)", "v₃ = iota((2, 3), 1)", "v₄ = float16(v₃)",
+         "v₅ = float32(v₄)", "v₆ = v₂ + v₅", "v₇ = float16(v₆)", "return v₇"],
     ),
     "expand": (
         expand, lambda x: dg.relu(x) * dg.softmax(x),
