@@ -15,6 +15,7 @@ import deepglass as dg
 from deepglass.graph.kinds import Host
 from deepglass.graph.op import Op
 from deepglass.graph.tensor import Buffer, Tensor, apply
+from deepglass.graph.types import dtype_of
 from deepglass.nn import functional
 from deepglass.ops.keys import getitem
 
@@ -51,7 +52,8 @@ class RandomProgram:
 
     def run(self, backend: str, dtype: str, calls: int = 2) -> list[np.ndarray]:
         """Return all results and all state after ``calls`` calls on ``backend``."""
-        state = [Buffer(s.astype(dtype)) for s in self.initial]
+        wanted = dtype_of(dtype).numpy
+        state = [Buffer(s.astype(wanted)) for s in self.initial]
 
         def function(*arguments: Tensor) -> list[Tensor]:
             return self._body(list(arguments), state)
@@ -59,7 +61,7 @@ class RandomProgram:
         compiled = dg.compile(function, backend=backend)
         results: list[np.ndarray] = []
         for _ in range(calls):
-            outputs = compiled(*[a.astype(dtype) for a in self.arguments])
+            outputs = compiled(*[a.astype(wanted) for a in self.arguments])
             results += [np.array(o.numpy()) for o in outputs]
         return results + [np.array(s.numpy()) for s in state]
 

@@ -87,6 +87,13 @@ def test_random_programs_agree_with_the_reference(first):
         assert disagreement(program, "float64") < 1e-9, f"seed {seed}: {program.used}"
 
 
+@pytest.mark.parametrize(("half", "unit"), [("float16", 2.0**-10), ("bfloat16", 2.0**-7)])
+def test_random_programs_in_halves_round_where_the_reference_does(half, unit):
+    for seed in range(8):
+        program = RandomProgram(seed)
+        assert disagreement(program, half) <= unit, f"seed {seed}: {program.used}"
+
+
 def test_random_programs_use_every_choice():
     from random_programs import CHOICES
 
