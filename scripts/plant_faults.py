@@ -65,9 +65,9 @@ RECORDS = (
     Fault(
         "initial weights that are too small",
         "nn/init.py",
-        "math.sqrt(6 / (",
-        "math.sqrt(3 / (",
-        ("tests/test_nn.py", "-k", "initial or kaiming"),
+        "bound = math.sqrt(3) * std",
+        "bound = math.sqrt(2) * std",
+        ("tests/test_init.py", "-k", "pytorchs or kaiming"),
     ),
 )
 

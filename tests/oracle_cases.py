@@ -142,7 +142,25 @@ LAYERS: dict[str, tuple[Spec, tuple[int, ...]]] = {
     "batch norm, other numbers": (
         ("BatchNorm2d", (3,), {"eps": 0.1, "momentum": 0.3, "affine": False}), IMAGES,
     ),
+    "batch norm, average": (
+        ("BatchNorm2d", (3,), {"momentum": None}), IMAGES,
+    ),
+    "batch norm, no memory": (
+        ("BatchNorm2d", (3,), {"track_running_stats": False}), IMAGES,
+    ),
+    "batch norm of rows": (("BatchNorm1d", (3,), {}), ROWS),
+    "batch norm of series": (("BatchNorm1d", (3,), {"momentum": None}), (2, 3, 5)),
     "layer norm": (("LayerNorm", (3,), {}), ROWS),
+    "rms norm": (("RMSNorm", (3,), {}), ROWS),
+    "rms norm of images": (
+        ("RMSNorm", ((5, 7),), {"eps": 0.1, "elementwise_affine": False}), IMAGES,
+    ),
+    "group norm": (("GroupNorm", (2, 6), {}), (3, 6, 5, 2)),
+    "group norm of one": (("GroupNorm", (1, 3), {"eps": 0.1, "affine": False}), IMAGES),
+    "local response norm": (("LocalResponseNorm", (2, 0.5, 0.6, 0.7), {}), IMAGES),
+    "local response norm of all": (("LocalResponseNorm", (5,), {"alpha": 0.5}), IMAGES),
+    "embedding": (("Embedding", (5, 3), {}), (2, 7)),
+    "embedding with padding": (("Embedding", (5, 3), {"padding_idx": -1}), (2, 7)),
     "layer norm of images": (("LayerNorm", ((5, 7),), {"eps": 0.1, "bias": False}), IMAGES),
     "max pool": (("MaxPool2d", (2,), {}), IMAGES),
     "max pool with overlap": (
@@ -151,6 +169,10 @@ LAYERS: dict[str, tuple[Spec, tuple[int, ...]]] = {
     "max pool 1d": (("MaxPool1d", (3, 2, 1), {"ceil_mode": True}), SIGNALS),
     "max pool, dilated": (("MaxPool2d", (2, 1, 1, (1, 3)), {}), IMAGES),
     "flatten": (("Flatten", (), {}), IMAGES),
+    "unflatten": (("Unflatten", (1, (3, 1)), {}), ROWS),
+    "identity": (("Identity", (), {}), ROWS),
+    "dropout of series, evaluation": (("Dropout1d", (0.5,), {}), (2, 3, 5)),
+    "dropout of images, evaluation": (("Dropout2d", (0.5,), {}), IMAGES),
     "relu": (("ReLU", (), {}), ROWS),
     "relu6": (("ReLU6", (), {}), ROWS),
     "leaky relu": (("LeakyReLU", (0.2,), {}), ROWS),
@@ -296,7 +318,9 @@ def build(namespace: Any, spec: Spec, wrap: Callable[[np.ndarray], Any] = dg.ten
 def layer_inputs(name: str) -> list[np.ndarray]:
     """Two batches; pixels are multiples of 1/2 for pooling, so that windows hold ties."""
     rng = stream("layer", name)
-    shape = LAYERS[name][1]
+    (kind, args, _), shape = LAYERS[name]
+    if kind == "Embedding":
+        return [rng.integers(0, args[0], shape) for _ in range(2)]
     if "pool" in name:
         return [rng.integers(-2, 3, shape) / 2 for _ in range(2)]
     return [rng.uniform(-2, 2, shape) for _ in range(2)]
@@ -342,11 +366,11 @@ def layer_answer(name: str) -> Answer:
         mode = "training" if training else "evaluation"
         for batch, x in enumerate(layer_inputs(name)):
             model.zero_grad()
-            t = dg.tensor(x, requires_grad=True)
+            t = dg.tensor(x, requires_grad=x.dtype.kind == "f")
             y = model(t)
             y.backward(gradient=stream(name, "cotangent").uniform(-1, 1, y.shape))
             answer[f"{mode} {batch} output"] = y.numpy()
-            for key, p in [("input", t), *model.named_parameters()]:
+            for key, p in [("input", t), *model.named_parameters()][not t.requires_grad :]:
                 answer[f"{mode} {batch} gradient {key}"] = p.grad.numpy()
         for key, b in model.named_buffers():
             answer[f"{mode} {key}"] = b.numpy()

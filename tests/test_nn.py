@@ -41,7 +41,23 @@ LAYERS: dict[str, tuple[Any, np.ndarray]] = {
     "MaxPool2d with overlap": (lambda: nn.MaxPool2d((3, 2), stride=1, padding=1), IMAGES),
     "BatchNorm2d": (lambda: nn.BatchNorm2d(3), IMAGES),
     "BatchNorm2d without weights": (lambda: nn.BatchNorm2d(3, affine=False), IMAGES),
+    "BatchNorm2d without memory": (
+        lambda: nn.BatchNorm2d(3, track_running_stats=False), IMAGES,
+    ),
+    "BatchNorm1d": (lambda: nn.BatchNorm1d(3), ROWS),
+    "BatchNorm1d of series": (lambda: nn.BatchNorm1d(3, momentum=None), IMAGES[..., 0]),
     "LayerNorm": (lambda: nn.LayerNorm(3), ROWS),
+    "RMSNorm": (lambda: nn.RMSNorm((5, 7)), IMAGES),
+    "RMSNorm without weight": (lambda: nn.RMSNorm(3, 0.1, elementwise_affine=False), ROWS),
+    "GroupNorm": (lambda: nn.GroupNorm(2, 6), np.concatenate([IMAGES, IMAGES**2], 1)),
+    "GroupNorm of one": (lambda: nn.GroupNorm(1, 3, affine=False), IMAGES),
+    "LocalResponseNorm": (lambda: nn.LocalResponseNorm(2, 0.5, 0.6, 0.7), IMAGES),
+    "LocalResponseNorm of all": (lambda: nn.LocalResponseNorm(5), IMAGES),
+    "Embedding": (lambda: nn.Embedding(5, 3), np.array([[1, 4, 1], [0, 2, 1]])),
+    "Dropout1d": (lambda: nn.Dropout1d(0.3), IMAGES[..., 0]),
+    "Dropout2d": (lambda: nn.Dropout2d(0.3), IMAGES),
+    "Unflatten": (lambda: nn.Unflatten(1, (3, -1)), ROWS),
+    "Identity": (lambda: nn.Identity(54, unused=True), ROWS),
     "LayerNorm of images": (lambda: nn.LayerNorm((5, 7), bias=False), IMAGES),
     "Dropout": (lambda: nn.Dropout(0.3), ROWS),
     "Dropout with its own numbers": (lambda: nn.Dropout(0.3, generator=dg.Generator(1)), ROWS),
@@ -158,6 +174,45 @@ def test_batch_norm_of_large_numbers_keeps_its_digits() -> None:
     assert np.abs(plain.numpy() - shifted.numpy()).max() < 2e-3
 
 
+def test_batch_norm_that_averages_all_batches() -> None:
+    """momentum=None: the running values are the plain mean of those of the batches."""
+    layer = nn.BatchNorm1d(2, momentum=None)
+    batches = RNG.standard_normal((3, 4, 2)).astype(np.float32)
+    step = dg.compile(lambda x: layer(x))
+    for k, batch in enumerate(batches):
+        (step if k else layer)(dg.tensor(batch))
+    assert_close("mean", layer.running_mean, batches.mean(1).mean(0))
+    assert_close("variance", layer.running_var, batches.var(1, ddof=1).mean(0))
+    assert layer.num_batches_tracked.item() == 3
+
+
+def test_batch_norm_without_memory_uses_every_batch() -> None:
+    layer = nn.BatchNorm1d(2, affine=False, track_running_stats=False).eval()
+    assert not layer.state_dict()
+    assert_close("y", layer(dg.tensor([[1.0, 0.0], [3.0, 4.0]])).mean(0), np.zeros(2, "f4"))
+    with pytest.raises(ShapeError, match="a batch has more than one value per channel"):
+        layer(dg.tensor([[1.0, 0.0]]))
+
+
+def test_group_norms_by_hand() -> None:
+    x = np.float32([[[1.0, 3.0], [5.0, 7.0], [0.0, 0.0], [0.0, 8.0]]])
+    layer = nn.GroupNorm(2, 4, eps=0.0)
+    layer.load_state_dict({"weight": [1, 1, 1, 10], "bias": [0, 0, 5, 0]})
+    first, second = np.float32([[-3, -1], [1, 3]]) / np.sqrt(np.float32(5)), np.sqrt(1 / 3)
+    y = layer(dg.tensor(x)).numpy()[0]
+    assert_close("first group", y[:2], first)
+    assert_close("second", y[2:], np.float32([[5 - second] * 2, [-10 * second, 30 * second]]))
+    rms = F.rms_norm(dg.tensor([[3.0, 4.0]], dtype="float64"), 2, dg.tensor([1.0, 10.0]))
+    assert_close("rms", rms, np.float64([[3, 40]]) / np.sqrt(12.5 + np.finfo("f8").eps))
+
+
+def test_local_response_norm_by_hand() -> None:
+    """Each channel and one on either side; beyond the ends there is nothing."""
+    x = dg.tensor([[[1.0], [2.0], [3.0]]])
+    y = F.local_response_norm(x, 3, alpha=3.0, beta=1.0, k=1.0)
+    assert_close("y", y, np.float32([[[1 / 6], [2 / 15], [3 / 14]]]))
+
+
 def test_layer_norm_by_hand() -> None:
     layer = nn.LayerNorm(2, eps=0.0)
     layer.load_state_dict({"weight": [1, 10], "bias": [0, 5]})
@@ -175,6 +230,36 @@ def test_dropout_keeps_the_mean() -> None:
     assert not F.dropout(x, 1.0).numpy().any()
 
 
+def test_whole_channels_are_dropped() -> None:
+    x = dg.ones(50, 40, 3, 2)
+    kept = nn.Dropout2d(0.5)(x).numpy().reshape(50, 40, 6)
+    assert set(np.unique(kept)) == {0.0, 2.0}
+    assert np.array_equal(kept, np.broadcast_to(kept[:, :, :1], kept.shape))
+    assert abs((kept[:, :, 0] == 0).mean() - 0.5) < 4 * math.sqrt(0.25 / 2000)
+    series = nn.Dropout1d(0.5)(dg.ones(50, 40, 7)).numpy()
+    assert np.array_equal(series, np.broadcast_to(series[:, :, :1], series.shape))
+    assert nn.Dropout2d().eval()(x) is x
+
+
+def test_embedding_by_hand(backend: str) -> None:
+    layer = nn.Embedding(4, 2, padding_idx=1)
+    assert not layer.weight.numpy()[1].any()
+    layer.load_state_dict({"weight": [[0, 1], [2, 3], [4, 5], [6, 7]]})
+    y = layer(dg.tensor([[3, 1], [3, 3]]))
+    assert y.tolist() == [[[6, 7], [2, 3]], [[6, 7], [6, 7]]]
+    y.sum().backward()
+    assert layer.weight.grad.tolist() == [[0, 0], [0, 0], [0, 0], [3, 3]]
+    step = dg.compile(lambda x: dg.grad(lambda w: F.embedding(x, w, 1).sum())(layer.weight))
+    assert step(np.array([3, 1, 0, 3, 3])).tolist() == [[1, 1], [0, 0], [0, 0], [3, 3]]
+    assert F.embedding(np.array(2, np.uint8), layer.weight).tolist() == [4, 5]
+
+
+def test_an_embedding_starts_standard_normal() -> None:
+    values = nn.Embedding(200, 50).weight.numpy()
+    assert abs(values.mean()) < 4 / 100
+    assert abs(values.std() - 1) < 4 / math.sqrt(2 * 10_000)
+
+
 def test_one_seed_one_mask() -> None:
     x = dg.ones(100)
     masks = [nn.Dropout(0.5, generator=dg.Generator(s))(x).tolist() for s in (1, 2, 1)]
@@ -184,38 +269,6 @@ def test_one_seed_one_mask() -> None:
 def test_gradients_of_functions_no_layer_has() -> None:
     check_gradient(lambda x: F.batch_norm(x, None, None), IMAGES[..., :2], second_order=True)
     check_gradient(lambda x: F.pad(x, (1, 2, 0, 1), 3.0).exp(), ROWS, second_order=True)
-
-
-# Initial weights ------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("layer", "fan_in"), [(nn.Linear(400, 100), 400), (nn.Conv2d(16, 100, 5), 400)]
-)
-def test_initial_weights_are_pytorchs(layer: Any, fan_in: int) -> None:
-    """Weight and bias uniform within 1 / sqrt(fan_in)."""
-    bound = 1 / math.sqrt(fan_in)
-    weight, bias = layer.weight.numpy(), layer.bias.numpy()
-    for values in (weight, bias):
-        assert np.abs(values).max() <= bound
-        assert np.abs(values).max() > 0.95 * bound
-    assert abs(weight.std() - bound / math.sqrt(3)) < 0.01 * bound
-    assert abs(weight.mean()) < 0.01 * bound
-
-
-def test_kaiming_uniform() -> None:
-    """bound = sqrt(6 / ((1 + a²) fan_in)), He et al. (2015)."""
-    w = dg.zeros(200, 50)
-    assert nn.init.kaiming_uniform_(w, a=1.0) is w
-    assert 0.98 < np.abs(w.numpy()).max() / math.sqrt(6 / 100) <= 1.0
-    assert nn.init.fan_in(dg.zeros(7, 3, 5, 2)) == 30
-
-
-def test_one_seed_one_network() -> None:
-    weights = [dg.manual_seed(s) and nn.Linear(3, 2).weight.tolist() for s in (1, 2, 1)]
-    assert weights[0] == weights[2] != weights[1]
-    own = [nn.Linear(3, 2, generator=dg.Generator(4)).weight.tolist() for _ in range(2)]
-    assert own[0] == own[1]
 
 
 # Misuse ---------------------------------------------------------------------------------
@@ -252,6 +305,25 @@ def test_one_seed_one_network() -> None:
             DTypeError,
             "pixels are floats; got int64",
         ),
+        (lambda: nn.BatchNorm1d(3)(dg.tensor(IMAGES)), ShapeError, r"\(batch, 3, length\); got"),
+        (
+            lambda: nn.BatchNorm2d(3)(dg.ones(2, 3, 5, 7, dtype="uint8")),
+            DTypeError,
+            r"BatchNorm2d: .* got uint8\[2, 3, 5, 7\]. Write x.float\(\)",
+        ),
+        (lambda: nn.GroupNorm(2, 3), DomainError, "3 channels and 2 groups"),
+        (lambda: F.group_norm(ROWS, 2), ShapeError, r"got \(5, 3\) and 2 groups"),
+        (lambda: nn.RMSNorm(2)(dg.tensor(ROWS)), ShapeError, r"rms_norm: the input ends with"),
+        (lambda: F.local_response_norm(ROWS, 0), DomainError, "got size 0"),
+        (lambda: F.local_response_norm(ROWS[0], 2), ShapeError, r"\(batch, channels, ...\)"),
+        (lambda: nn.Embedding(0, 2), DomainError, "both sizes are at least 1; got 0 and 2"),
+        (lambda: nn.Embedding(3, 2, padding_idx=3), DomainError, "a row of 3; got 3"),
+        (lambda: nn.Embedding(3, 2)(dg.tensor([3])), DomainError, "between 0 and 2; got 3 to 3"),
+        (lambda: nn.Embedding(3, 2)(dg.tensor([1.0])), DTypeError, r"Write x.to\(dg.int64\)"),
+        (lambda: F.embedding(np.array([1]), ROWS[0]), ShapeError, r"\(rows, features\); got"),
+        (lambda: F.embedding(np.array([1]), ROWS, 5), DomainError, "table of 5; got 5"),
+        (lambda: nn.Dropout2d(0.5)(dg.tensor(ROWS)), ShapeError, r"height, width\); got \(5, 3\)"),
+        (lambda: nn.Dropout()(dg.arange(3)), DTypeError, "dropout: the input holds floats"),
         (lambda: nn.Hardtanh(1.0, 1.0)(dg.tensor(ROWS)), DomainError, "min_val is less than max_"),
         (lambda: nn.PReLU(0), DomainError, "at least one slope; got 0"),
         (lambda: nn.PReLU(2)(dg.tensor(ROWS)), ShapeError, "one for each of the 3 channels"),

@@ -181,6 +181,7 @@ def _scattered(x: Tensor, index: Tensor, source: Tensor, dim: int) -> Tensor:
 
 
 def _class_mask(target: Tensor, classes: int, dim: int, ignore: int, name: str) -> Tensor:
+    target = target.long()
     counts = target != ignore
     hot = F.one_hot(torch.where(counts, target, 0), classes) * counts[..., None]
     return hot.movedim(-1, dim).bool()
@@ -325,11 +326,11 @@ def layer_answer(name: str) -> Answer:
         mode = "training" if training else "evaluation"
         for batch, x in enumerate(layer_inputs(name)):
             model.zero_grad()
-            t = torch.tensor(x, requires_grad=True)
+            t = torch.tensor(x, requires_grad=x.dtype.kind == "f")
             y = model(t)
             y.backward(torch.tensor(stream(name, "cotangent").uniform(-1, 1, tuple(y.shape))))
             answer[f"{mode} {batch} output"] = y.detach().numpy()
-            for key, p in [("input", t), *model.named_parameters()]:
+            for key, p in [("input", t), *model.named_parameters()][not t.requires_grad :]:
                 answer[f"{mode} {batch} gradient {key}"] = _gradient(p).copy()
         for key, b in model.named_buffers():
             answer[f"{mode} {key}"] = b.numpy().copy()

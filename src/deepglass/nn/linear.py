@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import DomainError
 from ..graph.tensor import Parameter, Tensor
-from ..ops.movement import flatten
+from ..ops.movement import flatten, unflatten
 from ..ops.random import Generator
 from . import functional as F
 from .init import default_weight_
@@ -81,3 +81,40 @@ class Flatten(Module):
 
     def extra_repr(self) -> str:
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+
+
+class Unflatten(Module):
+    """Splits one axis into several: rows of pixels to images.
+
+    Args:
+        dim: the axis.
+        unflattened_size: the lengths it is split into, one of which may be -1.
+
+    >>> Unflatten(1, (1, 2, 2))(Tensor([[1.0, 2.0, 3.0, 4.0]])).shape
+    (1, 1, 2, 2)
+    """
+
+    def __init__(self, dim: int, unflattened_size: Any) -> None:
+        super().__init__()
+        self.dim = dim
+        self.unflattened_size = tuple(unflattened_size)
+
+    def forward(self, x: Any) -> Tensor:
+        return unflatten(x, self.dim, self.unflattened_size)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"
+
+
+class Identity(Module):
+    """Returns its input: a place where another layer could stand.
+
+    Args:
+        args, kwargs: anything, which is ignored.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
+
+    def forward(self, x: Any) -> Any:
+        return x

@@ -16,20 +16,40 @@ class Dropout(Module):
 
     Args:
         p: probability that an element is dropped, from 0 to 1.
+        inplace: said by many of PyTorch's models and without effect.
         generator: source of the random numbers; the default generator unless given.
 
     Source: Srivastava et al. (2014).
     """
 
-    def __init__(self, p: float = 0.5, *, generator: Generator | None = None) -> None:
+    def __init__(
+        self, p: float = 0.5, inplace: bool = False, *, generator: Generator | None = None
+    ) -> None:
         super().__init__()
         if not 0 <= p <= 1:
-            raise DomainError(f"Dropout: p is a probability from 0 to 1; got {p}.")
+            raise DomainError(f"{type(self).__name__}: p is a probability from 0 to 1; got {p}.")
         self.p = p
         self.generator = generator
 
     def forward(self, x: Any) -> Tensor:
-        return F.dropout(x, self.p, self.training, self.generator)
+        return F.dropout(x, self.p, self.training, generator=self.generator)
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
+
+
+class Dropout1d(Dropout):
+    """Zeroes whole channels of (batch, channels, length); see `Dropout`."""
+
+    def forward(self, x: Any) -> Tensor:
+        return F.dropout1d(x, self.p, self.training, generator=self.generator)
+
+
+class Dropout2d(Dropout):
+    """Zeroes whole channels of (batch, channels, height, width); see `Dropout`.
+
+    Source: Tompson et al. (2015).
+    """
+
+    def forward(self, x: Any) -> Tensor:
+        return F.dropout2d(x, self.p, self.training, generator=self.generator)

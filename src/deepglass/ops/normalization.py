@@ -1,4 +1,4 @@
-"""Normalisation: numbers brought to mean 0 and variance 1."""
+"""Normalisation: numbers brought to one size, over a batch, a sample or their neighbours."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ShapeError
+from ..errors import DomainError, ShapeError
 from ..graph.kinds import Composite
 from ..graph.op import Op, Sample
-from ..graph.tensor import Tensor, apply, as_tensor
-from .elementwise import same
-from .functions import rsqrt
+from ..graph.tensor import Tensor, apply, as_floats
+from .elementwise import same, to
+from .functions import exp, log, rsqrt
 from .movement import reshape
-from .reduction import sum
+from .reduction import mean, sum
 from .samples import real
+from .slicing import narrow, pad
 from .statistics import moments
 
 
@@ -73,7 +74,7 @@ def batch_norm(
     weight: Any = None,
     bias: Any = None,
     training: bool = False,
-    momentum: float = 0.1,
+    momentum: Any = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
     """Return the input with each channel brought to mean 0 and variance 1, then scaled.
@@ -82,26 +83,27 @@ def batch_norm(
 
     In training mean and (biased) variance are those of the batch, and the running values
     move towards them: running = (1 - momentum) running + momentum batch, with the unbiased
-    variance. Otherwise the running values are used.
+    variance. Otherwise the running values are used, or those of the batch if there are none.
 
     Args:
         input, running_mean, running_var, weight, bias: see Shapes; None where not wanted.
         training: use (and learn) the statistics of the batch.
-        momentum: share of the batch in the running values, from 0 to 1.
+        momentum: share of the batch in the running values, from 0 to 1; a number or a tensor.
         eps: added to the variance.
 
     Shapes:
-        input: (batch, channels) or (batch, channels, height, width)
+        input: (batch, channels) or (batch, channels, ...)
         all others: (channels,)
 
     Raises:
-        ShapeError: training with a single value per channel, whose variance is 0.
+        ShapeError: a batch with a single value per channel, whose variance is 0.
+        DTypeError: the input does not hold floats.
 
     Numerics: variances are sums of squared deviations, never differences of squares.
 
     Source: Ioffe and Szegedy (2015), algorithm 1.
     """
-    x = as_tensor(input)
+    x = as_floats("batch_norm", input)
     if x.ndim < 2:
         raise ShapeError(f"batch_norm: the input is (batch, channels, ...); got {x.shape}.")
     dims = tuple(d for d in range(x.ndim) if d != 1)
@@ -109,7 +111,7 @@ def batch_norm(
         count = prod(x.shape[d] for d in dims)
         if count < 2:
             raise ShapeError(
-                f"batch_norm: training needs more than one value per channel; got {x.shape}. "
+                f"batch_norm: a batch has more than one value per channel; got {x.shape}. "
                 "Use a larger batch, or model.eval()."
             )
         y = apply(STANDARDIZE, x, dims=dims, eps=eps)
@@ -120,13 +122,27 @@ def batch_norm(
     else:
         scale = rsqrt(running_var + eps)
         y = (x - _per_channel(running_mean, x)) * _per_channel(scale, x)
+    return _scaled_channels(y, weight, bias)
+
+
+def _scaled_channels(y: Tensor, weight: Any, bias: Any) -> Tensor:
     if weight is not None:
-        y = y * _per_channel(weight, x)
-    return y if bias is None else y + _per_channel(bias, x)
+        y = y * _per_channel(weight, y)
+    return y if bias is None else y + _per_channel(bias, y)
 
 
-def _move(running: Tensor, value: Tensor, momentum: float) -> None:
-    running.rebind(((1 - momentum) * running + momentum * value).node)
+def _move(running: Tensor, value: Tensor, momentum: Any) -> None:
+    moved = (1 - momentum) * running + momentum * value
+    running.rebind(to(moved, running.dtype).node)
+
+
+def _last_axes(name: str, input: Any, normalized_shape: Any) -> tuple[Tensor, tuple[int, ...]]:
+    """Return the input and the axes of ``normalized_shape``, with which its shape ends."""
+    x = as_floats(name, input)
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    if not shape or x.shape[-len(shape) :] != shape:
+        raise ShapeError(f"{name}: the input ends with {shape}; got {x.shape}.")
+    return x, tuple(range(x.ndim - len(shape), x.ndim))
 
 
 def layer_norm(
@@ -149,11 +165,110 @@ def layer_norm(
     >>> layer_norm(Tensor([[1.0, 3.0]]), 2)
     tensor([[-1.,  1.]])
     """
-    x = as_tensor(input)
-    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-    if not shape or x.shape[-len(shape) :] != shape:
-        raise ShapeError(f"layer_norm: the input ends with {shape}; got {x.shape}.")
-    y = apply(STANDARDIZE, x, dims=tuple(range(x.ndim - len(shape), x.ndim)), eps=eps)
+    x, dims = _last_axes("layer_norm", input, normalized_shape)
+    y = apply(STANDARDIZE, x, dims=dims, eps=eps)
     if weight is not None:
         y = y * weight
     return y if bias is None else y + bias
+
+
+def rms_norm(
+    input: Any, normalized_shape: Any, weight: Any = None, eps: float | None = None
+) -> Tensor:
+    """Return each sample with its last axes brought to mean square 1, then scaled.
+
+    y = x / sqrt(mean(x^2) + eps) * weight, the mean over the axes of ``normalized_shape``
+
+    Args:
+        input, normalized_shape, weight: see Shapes; None for no weight.
+        eps: added to the mean square; the spacing of numbers at 1 unless given.
+
+    Shapes:
+        input: (..., *normalized_shape)
+        weight: normalized_shape, or None
+
+    Raises:
+        ShapeError: the input does not end with ``normalized_shape``.
+
+    Source: Zhang and Sennrich (2019), equation 4.
+
+    >>> rms_norm(Tensor([[3.0, 4.0]]), 2)
+    tensor([[0.8485, 1.1314]])
+    """
+    x, dims = _last_axes("rms_norm", input, normalized_shape)
+    least = float(np.finfo(x.dtype.numpy).eps) if eps is None else eps
+    y = x * rsqrt(mean(x * x, dims, keepdim=True) + least)
+    return y if weight is None else y * weight
+
+
+def group_norm(
+    input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5
+) -> Tensor:
+    """Return each sample with every group of channels brought to mean 0 and variance 1.
+
+    y = (x - mean) / sqrt(var + eps) * weight + bias, mean and biased variance over the
+    channels of a group and all their places
+
+    Args:
+        input, weight, bias: see Shapes; None where not wanted.
+        num_groups: 1 is one group of all channels; as many as channels, each by itself.
+        eps: added to the variance.
+
+    Shapes:
+        input: (batch, channels, ...)
+        weight, bias: (channels,)
+
+    Raises:
+        ShapeError: the channels do not divide into ``num_groups``.
+
+    Source: Wu and He (2018), equation 7.
+
+    >>> group_norm(Tensor([[1.0, 3.0, 10.0, 10.0]]), 2)
+    tensor([[-1.,  1.,  0.,  0.]])
+    """
+    x = as_floats("group_norm", input)
+    if x.ndim < 2 or num_groups < 1 or x.shape[1] % num_groups:
+        raise ShapeError(
+            "group_norm: the input is (batch, channels, ...) and the channels divide into the "
+            f"groups; got {x.shape} and {num_groups} groups."
+        )
+    groups = reshape(x, x.shape[0], num_groups, prod(x.shape[1:]) // num_groups)
+    y = reshape(apply(STANDARDIZE, groups, dims=(2,), eps=eps), x.shape)
+    return _scaled_channels(y, weight, bias)
+
+
+def local_response_norm(
+    input: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Tensor:
+    """Return each number divided by what its neighbours in other channels amount to.
+
+    y[n, c] = x[n, c] / (k + alpha / size * sum of x[n, j]^2 over size channels around c)^beta
+
+    Args:
+        input: (batch, channels, ...)
+        size: how many channels count, c among them; those beyond the ends are 0.
+        alpha, beta, k: of the formula.
+
+    Raises:
+        ShapeError: the input has no channels.
+        DomainError: ``size`` is less than 1.
+
+    Source: Krizhevsky, Sutskever and Hinton (2012), section 3.3, with alpha divided by size
+    as in PyTorch.
+
+    >>> local_response_norm(Tensor([[1.0, 2.0]]), 2, alpha=2.0, beta=1.0)
+    tensor([[0.5   , 0.3333]])
+    """
+    x = as_floats("local_response_norm", input)
+    if x.ndim < 2:
+        raise ShapeError(
+            f"local_response_norm: the input is (batch, channels, ...); got {x.shape}."
+        )
+    if size < 1:
+        raise DomainError(f"local_response_norm: at least one channel counts; got size {size}.")
+    border = [0, 0] * (x.ndim - 2) + [size // 2, (size - 1) // 2]
+    squares = pad(x * x, border)
+    around = narrow(squares, 1, 0, x.shape[1])
+    for start in range(1, size):
+        around = around + narrow(squares, 1, start, x.shape[1])
+    return x * exp(log(around * (alpha / size) + k) * -beta)
