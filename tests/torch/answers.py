@@ -46,6 +46,10 @@ def _spread(function: Call) -> Call:
     )
 
 
+def _cumsum(x: Tensor, dim: int, reverse: bool) -> Tensor:
+    return x.flip(dim).cumsum(dim).flip(dim) if reverse else x.cumsum(dim)
+
+
 def _pad(x: Tensor, widths: Any, value: float) -> Tensor:
     lengths = [
         before + after + n + between * max(n - 1, 0)
@@ -264,6 +268,10 @@ CALLS: dict[str, Call] = {
     "index_copy": _copied,
     "sum": _reduced(torch.sum),
     "amax": _reduced(torch.amax),
+    "cumsum": _cumsum,
+    "logsumexp": _reduced(torch.logsumexp),
+    "logaddexp": torch.logaddexp,
+    "norm": lambda x, p, dim, keepdim: torch.linalg.vector_norm(x, p, dim or None, keepdim),
     "var": _spread(torch.var),
     "std": _spread(torch.std),
     "argmax": lambda x, dim, keepdim: torch.argmax(x, dim[0], keepdim),

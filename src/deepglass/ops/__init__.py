@@ -66,6 +66,7 @@ from .movement import (
     unflatten,
     unsqueeze,
 )  # fmt: skip
+from .norms import norm
 from .piecewise import (
     ceil,
     clamp,
@@ -98,9 +99,10 @@ from .random import (
 )  # fmt: skip
 from .reduction import all, amax, amin, any, argmax, argmin, max, mean, min, sum
 from .repeating import meshgrid, repeat, repeat_interleave, tile
+from .scan import cumprod, cumsum, prod
 from .selecting import index_add, index_copy, index_select
 from .slicing import chunk, narrow, pad, split, unbind
-from .softmax import log_softmax, softmax
+from .softmax import log_softmax, logaddexp, logsumexp, softmax
 from .statistics import std, var
 from .turning import flip, roll
 
@@ -108,16 +110,17 @@ __all__ = [
     "Generator", "abs", "add", "all", "amax", "amin", "any", "argmax", "argmin", "bernoulli",
     "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "bmm", "broadcast_to", "cat",
     "ceil", "chunk", "clamp", "clamp_max", "clamp_min", "clip", "conv1d", "conv2d",
-    "conv_transpose1d", "conv_transpose2d", "cos", "default_generator", "div", "dot", "eq",
-    "erf", "exp", "expand", "expm1", "flatten", "flip", "floor", "floor_divide", "gather", "ge",
-    "getitem", "gt", "heaviside", "index_add", "index_copy", "index_select", "iota", "isfinite",
-    "isinf", "isnan", "le", "log", "log1p", "log2", "log10", "log_softmax", "logical_and",
-    "logical_not", "logical_or", "logical_xor", "lt", "manual_seed", "matmul", "max",
-    "max_pool1d", "max_pool2d", "maximum", "mean", "meshgrid", "min", "minimum", "mm",
-    "movedim", "mul", "mv", "narrow", "ndtri", "ne", "neg", "normal", "one_hot", "outer", "pad",
-    "permute", "pow", "rand", "rand_like", "randint", "randn", "randn_like", "reciprocal",
-    "relu", "remainder", "repeat", "repeat_interleave", "reshape", "roll", "round", "rsqrt",
-    "scatter", "scatter_add", "sigmoid", "sign", "sin", "softmax", "split", "sqrt", "square",
-    "squeeze", "stack", "std", "sub", "sum", "swapaxes", "take_along_dim", "tanh", "tile", "to",
-    "transpose", "trunc", "unbind", "unflatten", "uniform", "unsqueeze", "var", "where",
+    "conv_transpose1d", "conv_transpose2d", "cos", "cumprod", "cumsum", "default_generator",
+    "div", "dot", "eq", "erf", "exp", "expand", "expm1", "flatten", "flip", "floor",
+    "floor_divide", "gather", "ge", "getitem", "gt", "heaviside", "index_add", "index_copy",
+    "index_select", "iota", "isfinite", "isinf", "isnan", "le", "log", "log1p", "log2", "log10",
+    "log_softmax", "logaddexp", "logical_and", "logical_not", "logical_or", "logical_xor",
+    "logsumexp", "lt", "manual_seed", "matmul", "max", "max_pool1d", "max_pool2d", "maximum",
+    "mean", "meshgrid", "min", "minimum", "mm", "movedim", "mul", "mv", "narrow", "ndtri", "ne",
+    "neg", "norm", "normal", "one_hot", "outer", "pad", "permute", "pow", "prod", "rand",
+    "rand_like", "randint", "randn", "randn_like", "reciprocal", "relu", "remainder", "repeat",
+    "repeat_interleave", "reshape", "roll", "round", "rsqrt", "scatter", "scatter_add",
+    "sigmoid", "sign", "sin", "softmax", "split", "sqrt", "square", "squeeze", "stack", "std",
+    "sub", "sum", "swapaxes", "take_along_dim", "tanh", "tile", "to", "transpose", "trunc",
+    "unbind", "unflatten", "uniform", "unsqueeze", "var", "where",
 ]  # fmt: skip

@@ -25,10 +25,12 @@ from .activation import relu
 from .contraction import bmm, dot, matmul, mm, mv, outer
 from .indexing import gather, scatter, scatter_add, take_along_dim
 from .keys import getitem, owned, setitem
+from .norms import norm
 from .repeating import repeat, repeat_interleave, tile
+from .scan import cumprod, cumsum, prod
 from .selecting import index_add, index_copy, index_select
 from .slicing import chunk, narrow, split, unbind
-from .softmax import log_softmax, softmax
+from .softmax import log_softmax, logaddexp, logsumexp, softmax
 from .turning import flip, roll
 
 
@@ -131,7 +133,8 @@ METHODS: dict[str, Any] = {
     "clamp_max": p.clamp_max, "clip": p.clip, "logical_and": l.logical_and,
     "logical_or": l.logical_or, "logical_xor": l.logical_xor, "logical_not": l.logical_not,
     "isnan": l.isnan, "isinf": l.isinf, "isfinite": l.isfinite,
-    "relu": relu, "softmax": softmax, "log_softmax": log_softmax,
+    "relu": relu, "softmax": softmax, "log_softmax": log_softmax, "logsumexp": logsumexp,
+    "logaddexp": logaddexp, "cumsum": cumsum, "cumprod": cumprod, "prod": prod, "norm": norm,
     "to": e.to, "sum": r.sum, "mean": r.mean, "max": r.max, "min": r.min, "amax": r.amax,
     "amin": r.amin, "argmax": r.argmax, "argmin": r.argmin, "any": r.any, "all": r.all,
     "var": s.var, "std": s.std, "matmul": matmul, "reshape": m.reshape, "view": m.reshape,

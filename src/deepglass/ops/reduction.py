@@ -45,10 +45,10 @@ def spread(g: Tensor, x: Tensor, dim: tuple[int, ...]) -> Tensor:
 
 
 def _sum_type(x: TensorType, dim: tuple[int, ...], keepdim: bool) -> TensorType:
-    return TensorType(reduced_shape(x.shape, dim, keepdim), _sum_dtype(x.dtype))
+    return TensorType(reduced_shape(x.shape, dim, keepdim), sum_dtype(x.dtype))
 
 
-def _sum_dtype(dtype: DType) -> DType:
+def sum_dtype(dtype: DType) -> DType:
     """Counts and sums of integers are int64, so that small types do not run over."""
     return dtype if dtype.is_float or dtype is uint64 else int64
 
@@ -57,7 +57,7 @@ SUM = Op(
     name="sum",
     infer=_sum_type,
     reference=lambda x, dim, keepdim: np.sum(
-        x, axis=dim, keepdims=keepdim, dtype=_sum_dtype(dtype_of(x.dtype)).numpy
+        x, axis=dim, keepdims=keepdim, dtype=sum_dtype(dtype_of(x.dtype)).numpy
     ),
     kernel=Reduction("add"),
     gradient=(lambda g, y, x, dim, keepdim: spread(g, x, dim),),
