@@ -113,6 +113,13 @@ class TestOneSequence:
         found = [n for (batch,) in source for n in batch.tolist()]
         assert found == GOLDEN
 
+    def test_the_order_of_any_epoch_can_be_asked_for(self) -> None:
+        source = loader(TensorDataset(np.arange(COUNT)), drop_last=True)
+        for number in range(2):
+            found = np.concatenate([batch.numpy() for (batch,) in source])
+            assert source.order(number)[: source.samples].tolist() == found.tolist()
+        assert DataLoader(Noisy(3)).order(7).tolist() == [0, 1, 2]
+
     def test_an_epoch_that_was_left_early_is_not_begun_again(self) -> None:
         source = loader(TensorDataset(np.arange(COUNT)))
         first = next(iter(source))[0].tolist()
@@ -311,7 +318,7 @@ class TestEnds:
             start_new_session=True,
         )  # fmt: skip
         assert process.stdout is not None
-        for _ in range(3):
+        while len(list(notes.iterdir())) < 2:  # both workers are at work
             assert process.stdout.readline() == "1\n"
         if how is signal.SIGINT:
             os.killpg(process.pid, how)
@@ -321,7 +328,6 @@ class TestEnds:
         error = process.communicate(timeout=20)[1]
         assert process.returncode != 0
         workers = [int(path.name) for path in notes.iterdir()]
-        assert workers
         while any(alive(pid) for pid in workers):
             assert time.monotonic() - started < 20
             time.sleep(0.02)

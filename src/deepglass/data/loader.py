@@ -107,6 +107,11 @@ class DataLoader:
             yield tuple(Tensor(field) for field in fields)
         self.epoch, self.batch = epoch + 1, 0
 
+    def order(self, epoch: int) -> np.ndarray:
+        """Return the numbers of all samples in the order of an epoch."""
+        count = len(self.dataset)
+        return Stream(self.seed, epoch).order(count) if self.shuffle else np.arange(count)
+
     def state_dict(self) -> dict[str, int]:
         """Return where the loader stands: after the last batch it handed out."""
         return {
@@ -152,7 +157,6 @@ class DataLoader:
         return self._workers.batches(orders)
 
     def _orders(self, epoch: int, first: int) -> Iterator[Order]:
-        count = len(self.dataset)
-        order = Stream(self.seed, epoch).order(count) if self.shuffle else np.arange(count)
+        order = self.order(epoch)
         for start in range(first * self.batch_size, self.samples, self.batch_size):
             yield self.seed, epoch, order[start : start + self.batch_size]
