@@ -285,6 +285,7 @@ class TestErrors:
 
 SCRIPT = """
 import sys
+import time
 from pathlib import Path
 from noisy import Slow
 from deepglass.data import DataLoader
@@ -292,6 +293,7 @@ from deepglass.data import DataLoader
 if __name__ == "__main__":
     for batch in DataLoader(Slow(Path(sys.argv[1])), 1, num_workers=2):
         print(len(batch[0]), flush=True)
+        time.sleep(0.2)
 """
 
 
@@ -320,6 +322,7 @@ class TestEnds:
         assert process.stdout is not None
         while len(list(notes.iterdir())) < 2:  # both workers are at work
             assert process.stdout.readline() == "1\n"
+        time.sleep(0.4)  # they are ahead, and wait for work
         if how is signal.SIGINT:
             os.killpg(process.pid, how)
         else:

@@ -145,6 +145,11 @@ class TestEncoding:
         assert (found.dtype, encoder.targets(table).shape) == (np.float32, (5, 1))
         assert (encoder.task, encoder.reason) == ("regression", "its values are numbers")
 
+    def test_a_missing_number_is_the_median_of_the_training_rows(self, tmp_path: Path) -> None:
+        table = read_table(write(tmp_path, "x,t\n1,1.5\n2,2.5\n9,3\n,4\n100,5\n"))
+        found = TableEncoder.fit(table, "t", rows=range(4)).transform(table)
+        np.testing.assert_allclose(found[3], [(2 - 4) / np.std([1, 2, 9]), 1], rtol=1e-6)
+
     def test_is_what_scikit_learn_does(self, tmp_path: Path) -> None:
         rng = np.random.default_rng(0)
         numbers = rng.normal(5, 3, (30, 2))
