@@ -97,6 +97,14 @@ class TestConversions:
         assert (found[:, 0].max(), found[:, -1].min()) == (0, 200)
         assert read_image(path, (4, 6)).shape == (3, 4, 6)
 
+    def test_a_large_photograph_comes_out_as_if_unpacked_whole(self, tmp_path: Path) -> None:
+        smooth = Image.fromarray(PIXELS).resize((500, 400))
+        smooth.save(tmp_path / "a.jpg", quality=95)
+        smooth.save(tmp_path / "a.png")
+        for size in (20, (10, 60), 300):
+            photo, exact = (read_image(tmp_path / n, size).astype(int) for n in ("a.jpg", "a.png"))
+            assert np.abs(photo - exact).mean() < 3
+
     def test_one_bit(self, tmp_path: Path) -> None:
         path = save(tmp_path / "a.png", Image.fromarray(PIXELS[..., 0] > 99))
         assert set(read_image(path).ravel().tolist()) == {0, 255}
