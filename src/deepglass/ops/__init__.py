@@ -53,6 +53,7 @@ from .logic import (
     logical_or,
     logical_xor,
 )  # fmt: skip
+from .masking import masked_fill, masked_select, nonzero
 from .movement import (
     broadcast_to,
     expand,
@@ -115,12 +116,13 @@ __all__ = [
     "floor_divide", "gather", "ge", "getitem", "gt", "heaviside", "index_add", "index_copy",
     "index_select", "iota", "isfinite", "isinf", "isnan", "le", "log", "log1p", "log2", "log10",
     "log_softmax", "logaddexp", "logical_and", "logical_not", "logical_or", "logical_xor",
-    "logsumexp", "lt", "manual_seed", "matmul", "max", "max_pool1d", "max_pool2d", "maximum",
-    "mean", "meshgrid", "min", "minimum", "mm", "movedim", "mul", "mv", "narrow", "ndtri", "ne",
-    "neg", "norm", "normal", "one_hot", "outer", "pad", "permute", "pow", "prod", "rand",
-    "rand_like", "randint", "randn", "randn_like", "reciprocal", "relu", "remainder", "repeat",
-    "repeat_interleave", "reshape", "roll", "round", "rsqrt", "scatter", "scatter_add",
-    "sigmoid", "sign", "sin", "softmax", "split", "sqrt", "square", "squeeze", "stack", "std",
-    "sub", "sum", "swapaxes", "take_along_dim", "tanh", "tile", "to", "transpose", "trunc",
-    "unbind", "unflatten", "uniform", "unsqueeze", "var", "where",
+    "logsumexp", "lt", "manual_seed", "masked_fill", "masked_select", "matmul", "max",
+    "max_pool1d", "max_pool2d", "maximum", "mean", "meshgrid", "min", "minimum", "mm",
+    "movedim", "mul", "mv", "narrow", "ndtri", "ne", "neg", "nonzero", "norm", "normal",
+    "one_hot", "outer", "pad", "permute", "pow", "prod", "rand", "rand_like", "randint",
+    "randn", "randn_like", "reciprocal", "relu", "remainder", "repeat", "repeat_interleave",
+    "reshape", "roll", "round", "rsqrt", "scatter", "scatter_add", "sigmoid", "sign", "sin",
+    "softmax", "split", "sqrt", "square", "squeeze", "stack", "std", "sub", "sum", "swapaxes",
+    "take_along_dim", "tanh", "tile", "to", "transpose", "trunc", "unbind", "unflatten",
+    "uniform", "unsqueeze", "var", "where",
 ]  # fmt: skip

@@ -25,6 +25,7 @@ from .activation import relu
 from .contraction import bmm, dot, matmul, mm, mv, outer
 from .indexing import gather, scatter, scatter_add, take_along_dim
 from .keys import getitem, owned, setitem
+from .masking import masked_fill, masked_select, nonzero
 from .norms import norm
 from .repeating import repeat, repeat_interleave, tile
 from .scan import cumprod, cumsum, prod
@@ -142,6 +143,7 @@ METHODS: dict[str, Any] = {
     "broadcast_to": m.broadcast_to, "gather": gather, "scatter_add": scatter_add,
     "scatter": scatter, "take_along_dim": take_along_dim, "index_select": index_select,
     "index_add": index_add, "index_copy": index_copy,
+    "masked_fill": masked_fill, "masked_select": masked_select, "nonzero": nonzero,
     "squeeze": m.squeeze, "unsqueeze": m.unsqueeze, "unflatten": m.unflatten,
     "movedim": m.movedim, "swapaxes": m.swapaxes, "expand": m.expand, "expand_as": _expand_as,
     "view_as": _view_as, "reshape_as": _view_as, "narrow": narrow, "split": split,
