@@ -14,6 +14,7 @@ import threading
 import types
 import weakref
 from collections.abc import Callable, Hashable, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -425,43 +426,63 @@ def _name_arguments(function: Callable[..., Any], args: Any, kwargs: dict[str, A
 def _checks(graph: Graph) -> list[Callable[[list[np.ndarray]], None]]:
     """Value checks that can be made on arguments before the program runs.
 
-    A record's ``validate`` looks at the values of integer inputs only; where such an input
-    is an argument of the program (under another shape at most), it is checked at each call.
+    A record's ``validate`` looks at the values of integer inputs only. Where such an input is
+    an argument of the program (moved or repeated at most), it is checked at each call; where
+    it is written into the program, now.
+
+    Raises:
+        DomainError: as the op's record says, for a value that is written into the program.
     """
     position = {n.id: k for k, n in enumerate(graph.inputs)}
     checks: list[Callable[[list[np.ndarray]], None]] = []
     for node in graph.nodes():
         if node.op.validate is None:
             continue
-        found = [position.get(_behind_views(i).id) for i in node.inputs]
-        if any(k is not None and graph.inputs[k].type.dtype.is_integer for k in found):
-            checks.append(_check(node, found))
+        sources = [_behind_moves(i) for i in node.inputs]
+        whole = [s if s.type.dtype.is_integer else None for s in sources]
+        if any(s is not None and s.id in position for s in whole):
+            checks.append(_check(node, whole, position))
+        elif any(s is not None and s.op is CONSTANT for s in whole):
+            _check(node, whole, position)([])
     return checks
 
 
-def _behind_views(node: Node) -> Node:
-    while node.op.name in ("reshape", "alias"):
+_MOVES = frozenset({"alias", "broadcast", "flip", "reshape", "roll", "transpose"})
+
+
+def _behind_moves(node: Node) -> Node:
+    """The node that all elements of ``node`` come from, in whatever integer type."""
+    while node.op.name in _MOVES or _keeps_all(node):
         node = node.inputs[0]
     return node
 
 
-def _check(node: Node, found: list[int | None]) -> Callable[[list[np.ndarray]], None]:
-    """The check of one node; what is not an argument is stood in for by zeros."""
+def _keeps_all(node: Node) -> bool:
+    if node.op.name == "cast":
+        return node.inputs[0].type.dtype.is_integer
+    return node.op.name == "slice" and node.type == node.inputs[0].type
+
+
+def _check(
+    node: Node, sources: Sequence[Node | None], position: dict[int, int]
+) -> Callable[[list[np.ndarray]], None]:
+    """The check of one node; values that are not known are stood in for by zeros."""
     validate, params = node.op.validate, node.params
     assert validate is not None
-    unknown = [
-        np.broadcast_to(np.zeros((), i.type.dtype.wide.numpy), i.type.shape) for i in node.inputs
+    shapes = [i.type.shape for i in node.inputs]
+    fixed = [
+        np.broadcast_to(np.zeros((), i.type.dtype.wide.numpy), i.type.shape)
+        if s is None or s.data is None
+        else np.resize(s.data, i.type.shape)
+        for s, i in zip(sources, node.inputs, strict=True)
     ]
-    given = [
-        (at, k)
-        for at, (k, i) in enumerate(zip(found, node.inputs, strict=True))
-        if k is not None and i.type.dtype.is_integer
-    ]
+    given = [(at, position[s.id]) for at, s in enumerate(sources) if s and s.id in position]
 
     def check(arrays: list[np.ndarray]) -> None:
-        values = unknown.copy()
+        values = fixed.copy()
         for at, k in given:
-            values[at] = arrays[k]
+            a, shape = arrays[k], shapes[at]
+            values[at] = a.reshape(shape) if a.size == prod(shape) else np.resize(a, shape)
         validate(*values, **params)
 
     return check
