@@ -246,6 +246,13 @@ def test_an_index_written_into_a_compiled_program_is_checked_when_it_is_recorded
         dg.compile(lambda x: x.index_select(0, dg.tensor([-1])))(np.ones(3))
 
 
+def test_values_that_are_not_known_are_not_complained_about() -> None:
+    """Zeros stand for them first, and whole numbers cannot be divided by zero."""
+    x = np.array([5, 6])
+    assert dg.compile(lambda x, y: x % (y + 1))(x, x).tolist() == [5, 6]
+    assert dg.compile(lambda y: dg.tensor([7, 9]) % (y + 1))(x).tolist() == [1, 2]
+
+
 def test_positions_computed_inside_that_lie_outside_read_as_nothing() -> None:
     """What is neither an argument nor written into the program is checked by its loops."""
 

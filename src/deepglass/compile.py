@@ -21,7 +21,7 @@ import numpy as np
 
 from . import backends
 from .discovery import Watch, argument_token, names_of
-from .errors import ShapeError
+from .errors import DomainError, ShapeError
 from .graph.graph import CONSTANT, INPUT, Graph, Node
 from .graph.tensor import (
     DROPPED,
@@ -35,7 +35,7 @@ from .graph.tensor import (
 )  # fmt: skip
 from .graph.trace import CHANGES, Trace, Traceable, active_trace, grad_enabled, warn
 from .graph.tree import flatten, unflatten
-from .graph.types import TensorType, dtype_of
+from .graph.types import Shape, TensorType, dtype_of
 from .passes import optimize
 
 Run = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
@@ -466,23 +466,40 @@ def _keeps_all(node: Node) -> bool:
 def _check(
     node: Node, sources: Sequence[Node | None], position: dict[int, int]
 ) -> Callable[[list[np.ndarray]], None]:
-    """The check of one node; values that are not known are stood in for by zeros."""
+    """The check of one node. Values that are not known could be 0 or 1: what is wrong either
+    way is an error."""
     validate, params = node.op.validate, node.params
     assert validate is not None
-    shapes = [i.type.shape for i in node.inputs]
-    fixed = [
-        np.broadcast_to(np.zeros((), i.type.dtype.wide.numpy), i.type.shape)
-        if s is None or s.data is None
-        else np.resize(s.data, i.type.shape)
-        for s, i in zip(sources, node.inputs, strict=True)
-    ]
+    types = [i.type for i in node.inputs]
     given = [(at, position[s.id]) for at, s in enumerate(sources) if s and s.id in position]
 
+    def standing_in(number: int) -> list[np.ndarray]:
+        return [
+            np.broadcast_to(np.array(number, t.dtype.wide.numpy), t.shape)
+            if s is None or s.data is None
+            else np.resize(s.data, t.shape)
+            for s, t in zip(sources, types, strict=True)
+        ]
+
+    known = [standing_in(0), standing_in(1)]
+
     def check(arrays: list[np.ndarray]) -> None:
-        values = fixed.copy()
-        for at, k in given:
-            a, shape = arrays[k], shapes[at]
-            values[at] = a.reshape(shape) if a.size == prod(shape) else np.resize(a, shape)
-        validate(*values, **params)
+        for standing in known:
+            values = standing.copy()
+            for at, k in given:
+                values[at] = _in_shape(arrays[k], types[at].shape)
+            try:
+                return validate(*values, **params)
+            except DomainError as found:
+                error = found
+        raise error
 
     return check
+
+
+def _in_shape(array: np.ndarray, shape: Shape) -> np.ndarray:
+    """The values of an argument as the node sees them; all of them where they are of many steps."""
+    size = prod(shape)
+    if array.size == size:
+        return array.reshape(shape)
+    return np.resize(array, shape) if array.size < size else array

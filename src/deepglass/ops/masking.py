@@ -82,7 +82,7 @@ def masked_select(x: Any, mask: Any) -> Tensor:
     return index_select(reshape(x, -1), 0, Tensor(places))
 
 
-def nonzero(x: Any, *, as_tuple: bool = False) -> Any:
+def nonzero(x: Any, as_tuple: bool = False) -> Any:
     """Return the positions of the elements that are not 0; eagerly only.
 
     Args:
