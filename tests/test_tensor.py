@@ -365,10 +365,8 @@ def test_ellipsis_counts_from_the_end() -> None:
         (5, "5 is outside axis 0 of length 5"),
         ((0, -4), "-4 is outside axis 1 of length 3"),
         ((0, 0, 0, 0), "at most one key per axis; got 4"),
-        (slice(None, None, -1), "steps are positive"),
-        ([0, 1], "Use dg.gather"),
-        (True, "Use dg.gather"),
-        (1.5, "Use dg.gather"),
+        (1.5, "are understood; got 1.5"),
+        ((Ellipsis, 0, Ellipsis), "stands for all other axes, once"),
     ],
 )
 def test_keys_that_mean_nothing_here(key: Any, message: str) -> None:
