@@ -135,11 +135,13 @@ SCAN = Op(
 
 
 class _Packed:
-    """Several tensors in one, because a scan carries one: as they are if there is only one,
-    else flat, one after another."""
+    """Several tensors in one, because a scan carries one: side by side along the last axis
+    where their shapes allow it (what is computed row by row stays so), else flat."""
 
     def __init__(self, types: Sequence[TensorType]) -> None:
         self.types = types
+        rows = {t.shape[:-1] if t.shape else None for t in types}
+        self.flat = len(rows) > 1 or None in rows
         self.dtype: DType = reduce(promote, [t.dtype for t in types])
 
     def join(self, tensors: Sequence[Tensor | None]) -> Tensor:
@@ -148,10 +150,10 @@ class _Packed:
             Tensor(0.0, t.dtype).broadcast_to(t.shape) if x is None else x
             for x, t in zip(tensors, self.types, strict=True)
         ]
-        return filled[0] if len(filled) == 1 else cat([self._flat(x) for x in filled])
-
-    def _flat(self, x: Tensor) -> Tensor:
-        return to(reshape(x, -1), self.dtype)
+        if len(filled) == 1:
+            return filled[0]
+        flat = [reshape(x, -1) for x in filled] if self.flat else filled
+        return cat([to(x, self.dtype) for x in flat], -1)
 
     def parts(self, packed: Tensor, *lead: int) -> list[Tensor]:
         """Return the tensors again; ``lead`` is the length of an axis in front."""
@@ -159,9 +161,10 @@ class _Packed:
             return [packed]
         parts, start = [], 0
         for t in self.types:
-            part = narrow(packed, len(lead), start, t.size)
+            length = t.size if self.flat else t.shape[-1]
+            part = narrow(packed, -1, start, length)
             parts.append(to(reshape(part, *lead, *t.shape), t.dtype))
-            start += t.size
+            start += length
         return parts
 
 

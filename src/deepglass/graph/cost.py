@@ -29,15 +29,21 @@ _NUMBER, _POSITION = _Scalar(), _Scalar()
 
 
 class CountingVocabulary:
-    """See `graph.kinds.Vocabulary`; every word adds its weight to ``total``."""
+    """See `graph.kinds.Vocabulary`; every word adds its weight to ``total``.
+
+    Attributes:
+        guarded: whether anything was read under a condition.
+    """
 
     def __init__(self) -> None:
         self.total = 0.0
+        self.guarded = False
 
     def const(self, value: object, like: _Scalar | None) -> _Scalar:
         return like or _POSITION
 
     def guard(self, condition: _Scalar, read: Callable[[], _Scalar], other: object) -> _Scalar:
+        self.guarded = True
         return read()
 
     def __getattr__(self, word: str) -> Callable[..., _Scalar]:
@@ -52,6 +58,15 @@ class CountingVocabulary:
 
 def cost(node: Node) -> float:
     """Return about how many simple operations one element of ``node`` takes from its inputs."""
+    return _counted(node).total
+
+
+def guarded(node: Node) -> bool:
+    """Return whether the rule of ``node`` reads its inputs under a condition."""
+    return _counted(node).guarded
+
+
+def _counted(node: Node) -> CountingVocabulary:
     b, kernel = CountingVocabulary(), node.op.kernel
     index = [_POSITION] * len(node.type.shape)
     if isinstance(kernel, Elementwise):
@@ -60,7 +75,7 @@ def cost(node: Node) -> float:
     elif isinstance(kernel, Pull):
         types = tuple(i.type for i in node.inputs)
         kernel.rule(b, index, *[_read] * len(node.inputs), types=types, **node.params)
-    return b.total
+    return b
 
 
 def _read(index: Sequence[object]) -> _Scalar:

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from ..discovery import names_of
-from ..graph.graph import Graph, Node
-from ..graph.kinds import Contraction
+from ..graph.graph import Graph
+from ..graph.kinds import Contraction, Scan
 from ..graph.tensor import Tensor
 from ..graph.trace import Trace, set_grad_enabled
 from ..graph.tree import flatten, map_leaves
@@ -111,7 +111,8 @@ def summarize(module: Module, inputs: Sequence[Any], dtype: Any = None) -> Summa
         ]
         module(*arguments)
     returned = {id(layer): _tensors(value) for layer, value in trace.calls}
-    products = _multiply_adds([t._node for _, value in trace.calls for t in _tensors(value)])
+    results = tuple(t._node for _, value in trace.calls for t in _tensors(value))
+    products = _multiply_adds(Graph((), (), results))
     return Summary(tuple(_layers(module, returned, products)))
 
 
@@ -135,14 +136,17 @@ def _tensors(value: Any) -> list[Tensor]:
     return [x for x in flatten(value)[0] if isinstance(x, Tensor)]
 
 
-def _multiply_adds(nodes: Sequence[Node]) -> Counter[str]:
-    """Count the products that are summed to compute ``nodes``, by the path of their layer."""
+def _multiply_adds(graph: Graph) -> Counter[str]:
+    """Count the products that are summed to compute ``graph``, by the path of their layer."""
     counts: Counter[str] = Counter()
-    for node in expand(Graph((), (), tuple(nodes))).nodes():
+    for node in expand(graph).nodes():
         kind = node.op.kernel
         if isinstance(kind, Contraction):
             extents = kind.over([i.type for i in node.inputs], **node.params)
             counts[node.path] += node.type.size * prod(extents)
+        elif isinstance(kind, Scan):
+            for path, count in _multiply_adds(node.params["region"].graph).items():
+                counts[path] += node.params["length"] * count
     return counts
 
 

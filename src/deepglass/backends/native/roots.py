@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from math import prod
 
-from ...graph.cost import cost
+from ...graph.cost import cost, guarded
 from ...graph.graph import CONSTANT, Graph, Node
 from ...graph.kinds import Contraction, Elementwise, Host, Leaf, Pull, Reduction, Scatter, View
 
@@ -107,6 +107,10 @@ def _store_inputs(node: Node, costs: dict[int, float], roots: set[int]) -> None:
         types = tuple(i.type for i in node.inputs)
         if node.op.kernel.reuse(types, **node.params) > 1:
             _store(_moved(node.inputs[0]), roots)
+    elif isinstance(node.op.kernel, Pull) and guarded(node):
+        for source in node.inputs:
+            if 2 * source.type.size <= node.type.size and costs[source.id] >= WORTH_SHARING:
+                _store(source, roots)  # most lanes would compute it in vain
 
 
 def _moved(node: Node) -> Node:
