@@ -173,6 +173,26 @@ class TestFiles:
         for name, value in model.state_dict().items():
             assert again.state_dict()[name].tobytes() == value.tobytes()
 
+    @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+    def test_it_comes_back_in_the_type_it_was_saved_in(self, tmp_path: Path, dtype: str) -> None:
+        model, path = self.model().to(dtype), tmp_path / "net.safetensors"
+        save(model, path)
+        again, _ = load(path)
+        for name, value in model.state_dict().items():
+            found = again.state_dict()[name]
+            assert found.dtype == value.dtype
+            assert found.dtype.name == dtype
+            assert found.tobytes() == value.tobytes()
+
+    def test_types_deepglass_does_not_have(self, tmp_path: Path) -> None:
+        import ml_dtypes
+        from safetensors.numpy import save_file
+
+        path = tmp_path / "other.safetensors"
+        save_file({"x": np.zeros(3, ml_dtypes.float8_e4m3fn)}, path)
+        with pytest.raises(DataError, match=r"other\.safetensors: weights of a type.*F8_E4M3"):
+            load(path)
+
     def test_others_can_read_it(self, tmp_path: Path) -> None:
         model, path = self.model(), tmp_path / "net.safetensors"
         save(model, path)

@@ -11,16 +11,25 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import DataError
+from ..graph.types import dtype_of, promote
 from ..models.registry import build, config_of
 from ..nn.module import Module
 
 KEY = "deepglass"
+
+# What safetensors calls our types.
+_NAMES = {
+    "BOOL": "bool", "U8": "uint8", "U16": "uint16", "U32": "uint32", "U64": "uint64",
+    "I8": "int8", "I16": "int16", "I32": "int32", "I64": "int64",
+    "F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64",
+}  # fmt: skip
 
 
 def save(model: Module, path: str | Path, about: Mapping[str, Any] | None = None) -> None:
@@ -36,11 +45,12 @@ def save(model: Module, path: str | Path, about: Mapping[str, Any] | None = None
         OSError: the file cannot be written; what was there before still is.
     """
     header = {KEY: json.dumps({**config_of(model), "about": dict(about or {})})}
-    write_atomically(path, _safetensors().save(model.state_dict(), metadata=header))
+    write_atomically(path, _safetensors().numpy.save(model.state_dict(), metadata=header))
 
 
 def load(path: str | Path) -> tuple[Module, dict[str, Any]]:
-    """Return the network in ``path``, in evaluation mode, and what `save` was told about it.
+    """Return the network in ``path``, in evaluation mode and the float type it was saved in,
+    and what `save` was told about it.
 
     Raises:
         DataError: the file is damaged, holds no deepglass network, or asks for something
@@ -50,11 +60,13 @@ def load(path: str | Path) -> tuple[Module, dict[str, Any]]:
     content = Path(path).read_bytes()
     reader = _safetensors()
     try:
-        tensors: dict[str, np.ndarray] = reader.load(content)
+        tensors = _arrays(path, reader.deserialize(content))
         length = int.from_bytes(content[:8], "little")
         header = json.loads(content[8 : 8 + length]).get("__metadata__", {})
         config = json.loads(header[KEY])
         about = config["about"]
+    except DataError:
+        raise
     except KeyError as error:
         raise DataError(
             f"{path}: a network saved by deepglass; this is another safetensors file, without "
@@ -63,11 +75,30 @@ def load(path: str | Path) -> tuple[Module, dict[str, Any]]:
     except Exception as error:
         raise DataError(f"{path}: a safetensors file; this one is damaged: {error}") from error
     model = build(config, sum(t.size for t in tensors.values()))
+    floats = [d for t in tensors.values() if (d := dtype_of(t.dtype)).is_float]
+    if floats:
+        model.to(reduce(promote, floats))
     try:
         model.load_state_dict(tensors)
     except DataError as error:
         raise DataError(f"{path}: weights that fit the model; {error}") from error
     return model.eval(), about
+
+
+def _arrays(path: str | Path, parts: list[tuple[str, dict[str, Any]]]) -> dict[str, np.ndarray]:
+    """What safetensors found, as arrays; its own functions for that do not know bfloat16."""
+    unknown = {part["dtype"] for _, part in parts} - _NAMES.keys()
+    if unknown:
+        raise DataError(
+            f"{path}: weights of a type deepglass has, one of {', '.join(_NAMES)}; this file has "
+            f"{', '.join(sorted(unknown))}. Convert it first."
+        )
+    return {
+        name: np.frombuffer(part["data"], dtype_of(_NAMES[part["dtype"]]).numpy).reshape(
+            part["shape"]
+        )
+        for name, part in parts
+    }
 
 
 def write_atomically(path: str | Path, content: bytes) -> None:
@@ -105,10 +136,10 @@ def _umask() -> int:
 
 def _safetensors() -> Any:
     try:
-        from safetensors import numpy
+        import safetensors.numpy
     except ImportError as error:
         raise DataError(
             "save and load: files are read and written with safetensors, which is not installed "
             'here. Run `pip install "deepglass[cli]"`.'
         ) from error
-    return numpy
+    return safetensors
