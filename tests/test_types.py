@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 
 import deepglass as dg
-from deepglass.errors import DTypeError
+from deepglass.errors import DomainError, DTypeError
 from deepglass.graph.types import DTYPES, convert, dtype_of, promote
 
 HALVES = ["float16", "bfloat16"]
@@ -125,6 +125,32 @@ def test_values_meet_there_too(a: str, b: str, meet: str) -> None:
     for result in (x + y, y + x, dg.compile(lambda x, y: x + y, backend="reference")(x, y)):
         assert result.dtype is DTYPES[meet]
         assert result.tolist() == [2, 2]
+
+
+def test_pieces_that_are_joined_meet_there(backend: str) -> None:
+    x, y = dg.tensor([1, 2], dtype="int8"), dg.tensor([0.5, 70000.0], dtype="bfloat16")
+    for join in (dg.cat, dg.stack):
+        got = dg.compile(lambda x, y, join=join: join([x, y, x]))(x, y)
+        assert got.dtype is dg.bfloat16
+        assert got.reshape(-1).tolist() == [1, 2, 0.5, 70144, 1, 2]
+    x, y = dg.ones(2, requires_grad=True), dg.ones(2, dtype="float16", requires_grad=True)
+    dg.cat([x, y]).sum().backward()
+    for z in (x, y):
+        assert z.grad is not None
+        assert z.grad.type == z.type
+
+
+@pytest.mark.parametrize("dtype", WHOLE)
+def test_positions_and_labels_of_every_integer_type(dtype: str, backend: str) -> None:
+    """Lengths beyond what the type holds, too."""
+    x = dg.arange(300).reshape(300, 1) * 1.5
+    index = np.array([[7], [0], [127]], dtype)
+    got = dg.compile(lambda x, i: (x.gather(0, i), dg.nn.functional.one_hot(i, 128)))(x, index)
+    assert got[0].tolist() == [[10.5], [0.0], [190.5]]
+    assert got[1].numpy().nonzero()[2].tolist() == [7, 0, 127]
+    assert dg.nn.functional.one_hot(index).shape == (3, 1, 128)
+    with pytest.raises(DomainError, match="between 0 and 99; got 0 to 127"):
+        dg.compile(lambda x, i: x.gather(0, i))(x[:100], index)
 
 
 @pytest.mark.parametrize("half", HALVES)

@@ -137,5 +137,5 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Tensor:
                 "one_hot: in a compiled function num_classes is given, because it is a length of "
                 f"the result; got -1 for {x.type}. Write one_hot(x, num_classes)."
             )
-        num_classes = int(x.numpy().max(initial=-1)) + 1
+        num_classes = int(x.numpy().max()) + 1 if x.numel() else 0
     return apply(ONE_HOT, x, num_classes=num_classes)

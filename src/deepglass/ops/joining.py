@@ -14,6 +14,7 @@ from ..graph.kinds import Pull
 from ..graph.op import Misuse, Op
 from ..graph.tensor import Tensor, apply, as_tensor
 from ..graph.types import TensorType
+from .elementwise import unify
 from .movement import axis_of, unsqueeze
 from .samples import cases
 from .slicing import SLICE
@@ -77,14 +78,15 @@ def cat(tensors: Sequence[Any], dim: int = 0) -> Tensor:
     """Return the tensors joined along axis ``dim``.
 
     Args:
-        tensors: at least one; equal shapes except along ``dim``.
+        tensors: at least one; equal shapes except along ``dim``. Several element types meet as
+            in arithmetic.
 
     >>> cat([Tensor([1, 2]), Tensor([3])])
     tensor([1, 2, 3])
     """
     if not tensors:
         raise ShapeError("cat: at least one tensor is needed; got none.")
-    parts = [as_tensor(x) for x in tensors]
+    parts = unify(tuple(tensors))
     axis = axis_of("cat", dim, parts[0].ndim)
     while len(parts) > 1:
         groups = [parts[k : k + MAX_PIECES] for k in range(0, len(parts), MAX_PIECES)]
