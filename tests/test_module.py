@@ -458,6 +458,23 @@ def test_summary_of_layers_that_are_shared_or_compute_themselves() -> None:
     assert rows["unused"].output_shapes == ()
 
 
+def test_summary_counts_every_step_of_a_scan() -> None:
+    class Recurrent(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.cell = nn.Linear(5, 3)
+
+        def forward(self, x: Any) -> Any:
+            def step(h: dg.Tensor, row: dg.Tensor) -> dg.Tensor:
+                return self.cell(dg.cat([h, row], 1)).tanh()
+
+            return dg.scan(step, dg.zeros(x.shape[1], 3), x)
+
+    (row,) = Recurrent().summary((7, 4, 2)).layers
+    assert row.name == "cell"
+    assert row.multiply_adds == 7 * 4 * 5 * 3
+
+
 def test_a_module_without_forward_says_so() -> None:
     with pytest.raises(NotImplementedError, match="Module: a module computes in forward"):
         nn.Module()(1)

@@ -32,7 +32,8 @@ class LayerSummary:
         output_shapes: of the tensors it returned when it was last called.
         parameters: numbers it owns; those shared with a layer above count there.
         trainable: how many of them are trained.
-        multiply_adds: products that are summed, in all its calls, its parts not included.
+        multiply_adds: products that are summed on the way to the result of the network, in all
+            calls of the layer, its parts not included.
     """
 
     name: str
@@ -109,10 +110,9 @@ def summarize(module: Module, inputs: Sequence[Any], dtype: Any = None) -> Summa
             else map_leaves(placeholder, x)
             for x in inputs
         ]
-        module(*arguments)
+        result = module(*arguments)
     returned = {id(layer): _tensors(value) for layer, value in trace.calls}
-    results = tuple(t._node for _, value in trace.calls for t in _tensors(value))
-    products = _multiply_adds(Graph((), (), results))
+    products = _multiply_adds(Graph((), (), tuple(t._node for t in _tensors(result))))
     return Summary(tuple(_layers(module, returned, products)))
 
 
@@ -137,7 +137,7 @@ def _tensors(value: Any) -> list[Tensor]:
 
 
 def _multiply_adds(graph: Graph) -> Counter[str]:
-    """Count the products that are summed to compute ``graph``, by the path of their layer."""
+    """Count the products that are summed for the outputs, by the path of their layer."""
     counts: Counter[str] = Counter()
     for node in expand(graph).nodes():
         kind = node.op.kernel
