@@ -181,6 +181,8 @@ LAYERS: dict[str, tuple[Spec, tuple[int, ...]]] = {
     "elu": (("ELU", (), {"alpha": 0.7}), ROWS),
     "selu": (("SELU", (), {}), ROWS),
     "celu": (("CELU", (0.7,), {}), ROWS),
+    "gelu": (("GELU", (), {}), ROWS),
+    "gelu, tanh": (("GELU", ("tanh",), {}), ROWS),
     "silu": (("SiLU", (), {}), ROWS),
     "mish": (("Mish", (), {}), ROWS),
     "softplus": (("Softplus", (), {}), ROWS),

@@ -290,6 +290,7 @@ CALLS: dict[str, Call] = {
     "leaky_relu": F.leaky_relu,
     "hardtanh": F.hardtanh,
     "elu": F.elu,
+    "gelu": F.gelu,
     "softplus": lambda x: F.softplus(x, threshold=1e9),
     "class_mask": _class_mask,
     "cross_entropy": _cross_entropy,

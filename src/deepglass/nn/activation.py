@@ -151,6 +151,28 @@ class CELU(_Activation):
         return f"alpha={self.alpha}"
 
 
+class GELU(Module):
+    """x times the probability that a standard normal number is less than x.
+
+    Args:
+        approximate: "none", or "tanh" for the approximation of GPT-2.
+
+    Source: Hendrycks and Gimpel (2016).
+    """
+
+    def __init__(self, approximate: str = "none") -> None:
+        super().__init__()
+        if approximate not in ("none", "tanh"):
+            raise DomainError(f"GELU: approximate is 'none' or 'tanh'; got {approximate!r}.")
+        self.approximate = approximate
+
+    def forward(self, x: Any) -> Tensor:
+        return F.gelu(x, self.approximate)
+
+    def extra_repr(self) -> str:
+        return f"approximate={self.approximate!r}"
+
+
 class SiLU(_Activation):
     """x sigmoid(x), elementwise; also called swish."""
 

@@ -22,6 +22,7 @@ from ..ops import (
 from ..ops.activation import (
     celu,
     elu,
+    gelu,
     hardsigmoid,
     hardswish,
     hardtanh,
@@ -52,7 +53,7 @@ from ..ops.pooling import max_pool1d, max_pool2d
 __all__ = [
     "batch_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits", "celu", "conv1d",
     "conv2d", "conv_transpose1d", "conv_transpose2d", "cross_entropy", "dropout", "dropout1d",
-    "dropout2d", "elu", "embedding", "group_norm", "hardsigmoid", "hardswish", "hardtanh",
+    "dropout2d", "elu", "embedding", "gelu", "group_norm", "hardsigmoid", "hardswish", "hardtanh",
     "heaviside", "hinge_embedding_loss", "hinge_loss", "huber_loss", "kl_div", "l1_loss",
     "layer_norm", "leaky_relu", "linear", "local_response_norm", "log_softmax", "logsigmoid",
     "max_pool1d", "max_pool2d", "mish", "mse_loss", "multi_margin_loss", "nll_loss", "one_hot",

@@ -5,6 +5,7 @@ Those without a record of their own are said in terms of others, and so are thei
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +16,7 @@ from ..graph.kinds import Composite
 from ..graph.op import Misuse, Op, Sample
 from ..graph.tensor import Tensor, apply, as_floats, as_tensor
 from .elementwise import abs, gt, lt, maximum, minimum, same, where
-from .functions import exp, expm1, log1p, sigmoid, tanh
+from .functions import erf, exp, expm1, log1p, sigmoid, tanh
 from .movement import reshape
 from .samples import Samples, unary_samples
 
@@ -47,11 +48,15 @@ def _misuses(**params: Any) -> tuple[Misuse, ...]:
 
 RELU = Op(
     name="relu",
-    infer=same("relu"),
+    infer=same("relu", "float", "signed", "unsigned"),
     reference=lambda x: np.maximum(x, 0),
     kernel=Composite(lambda x: maximum(x, 0)),
     gradient=(lambda g, y, x: where(gt(y, 0), g, 0),),
     samples=_samples(0.0),
+    misuses=(
+        Misuse((np.array([True]),), {}, DTypeError, "relu: the element type is one of float, "),
+        Misuse((np.array([[False]]),), {}, DTypeError, "got bool[1, 1]. Convert"),
+    ),
     doc="max(x, 0).",
 )
 
@@ -287,6 +292,58 @@ def logsigmoid(input: Any) -> Tensor:
     tensor([-1.0000e+03, -6.9315e-01])
     """
     return -apply(SOFTPLUS, -as_floats("logsigmoid", input))
+
+
+def _gelu_reference(x: np.ndarray) -> np.ndarray:
+    return np.asarray(x * (0.5 * (1 + erf.reference(x / math.sqrt(2)))), x.dtype)
+
+
+def _normal_below(x: Tensor) -> Tensor:
+    """The probability that a standard normal number is less than x."""
+    return (erf(x * math.sqrt(0.5)) + 1.0) * 0.5
+
+
+def _gelu_gradient(g: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    density = exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))
+    return g * (_normal_below(x) + x * density)
+
+
+GELU = Op(
+    name="gelu",
+    infer=same("gelu", "float"),
+    reference=_gelu_reference,
+    kernel=Composite(lambda x: x * _normal_below(x)),
+    gradient=(_gelu_gradient,),
+    samples=_samples(),
+    misuses=_misuses(),
+    doc="x times the probability that a standard normal number is less than x.",
+)
+
+
+def gelu(input: Any, approximate: str = "none") -> Tensor:
+    """Return x times the probability that a standard normal number is less than x.
+
+    y = x (1 + erf(x / sqrt 2)) / 2
+
+    Args:
+        input: floats.
+        approximate: "none", or "tanh": 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))).
+
+    Numerics: far below zero the probability is 1 + erf with what rounding leaves of it: an
+    absolute error of one spacing of numbers at 1, times x.
+
+    Source: Hendrycks and Gimpel (2016), section 2.
+
+    >>> gelu(Tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.1587,  0.    ,  1.9545])
+    """
+    if approximate not in ("none", "tanh"):
+        raise DomainError(f"gelu: approximate is 'none' or 'tanh'; got {approximate!r}.")
+    if approximate == "none":
+        return apply(GELU, as_tensor(input))
+    x = as_floats("gelu", input)
+    inner = (x + x * x * x * 0.044715) * math.sqrt(2 / math.pi)
+    return x * 0.5 * (tanh(inner) + 1.0)
 
 
 def silu(input: Any) -> Tensor:

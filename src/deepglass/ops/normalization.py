@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DomainError, ShapeError
+from ..errors import DomainError, DTypeError, ShapeError
 from ..graph.kinds import Composite
-from ..graph.op import Op, Sample
+from ..graph.op import Misuse, Op, Sample
 from ..graph.tensor import Tensor, apply, as_floats
 from .elementwise import same, to
 from .functions import exp, log, rsqrt
@@ -58,6 +58,10 @@ STANDARDIZE = Op(
     kernel=Composite(_standardize),
     gradient=(_standardize_gradient,),
     samples=_standardize_samples,
+    misuses=(
+        Misuse((np.array([1, 2]),), {"dims": (0,), "eps": 0.1}, DTypeError, "got int64[2]"),
+        Misuse((np.array([True]),), {"dims": (0,), "eps": 0.1}, DTypeError, "bool[1]. Convert"),
+    ),
     notation="standardize({0}, {dims})",
     doc="(x - mean) / sqrt(variance + eps) with mean and biased variance over the axes dims.",
 )

@@ -60,6 +60,13 @@ def _class_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample((real(rng, shape, -5, 5),), {"dim": dim})
 
 
+def _misuses() -> tuple[Misuse, ...]:
+    return (
+        Misuse((np.array([1, 2]),), {"dim": 0}, DTypeError, "is one of float; got int64[2]"),
+        Misuse((np.array([[True]]),), {"dim": 1}, DTypeError, "got bool[1, 1]. Convert"),
+    )
+
+
 SOFTMAX = Op(
     name="softmax",
     infer=_floats("softmax"),
@@ -67,6 +74,7 @@ SOFTMAX = Op(
     kernel=Composite(_softmax),
     gradient=(lambda g, y, x, dim: y * (g - sum(g * y, dim, keepdim=True)),),
     samples=_class_samples,
+    misuses=_misuses(),
     notation="softmax({0}, {dim})",
     doc="exp(x) divided by its sum along dim.",
 )
@@ -78,6 +86,7 @@ LOG_SOFTMAX = Op(
     kernel=Composite(_log_softmax),
     gradient=(lambda g, y, x, dim: g - exp(y) * sum(g, dim, keepdim=True),),
     samples=_class_samples,
+    misuses=_misuses(),
     notation="log_softmax({0}, {dim})",
     doc="The logarithm of softmax.",
 )
