@@ -523,6 +523,87 @@ def optimizer_answer(name: str, wrap: Callable[..., Any] = lambda step: step) ->
     return train(name, optimizer, (a, b), wrap(step))
 
 
+# Schedules ------------------------------------------------------------------------------
+
+SCHEDULE_STEPS = 50
+
+
+def _decay(count: int) -> float:
+    return 1 / (1 + count) ** 0.5
+
+
+# Makes a schedule out of ``lr_scheduler``, deepglass' or PyTorch's, for an optimizer.
+SCHEDULES: dict[str, Callable[[Any, Any], Any]] = {
+    "lambda": lambda s, o: s.LambdaLR(o, _decay),
+    "lambda for each group": lambda s, o: s.LambdaLR(o, [_decay, lambda k: 0.9**k]),
+    "step": lambda s, o: s.StepLR(o, 7, gamma=0.5),
+    "step, as it is": lambda s, o: s.StepLR(o, 1),
+    "multi-step": lambda s, o: s.MultiStepLR(o, [3, 8, 8, 30]),
+    "constant": lambda s, o: s.ConstantLR(o),
+    "constant, other numbers": lambda s, o: s.ConstantLR(o, 0.7, 12),
+    "linear": lambda s, o: s.LinearLR(o),
+    "linear, other numbers": lambda s, o: s.LinearLR(o, 0.9, 0.1, 17),
+    "exponential": lambda s, o: s.ExponentialLR(o, 0.93),
+    "polynomial": lambda s, o: s.PolynomialLR(o),
+    "polynomial, other numbers": lambda s, o: s.PolynomialLR(o, 33, 2.5),
+    "cosine": lambda s, o: s.CosineAnnealingLR(o, 49),
+    "cosine, there and back": lambda s, o: s.CosineAnnealingLR(o, 12, eta_min=0.01),
+    "warm restarts": lambda s, o: s.CosineAnnealingWarmRestarts(o, 7),
+    "warm restarts, longer": lambda s, o: s.CosineAnnealingWarmRestarts(o, 4, 2, eta_min=0.01),
+    "warm restarts, by three": lambda s, o: s.CosineAnnealingWarmRestarts(o, 2, 3),
+    "one cycle": lambda s, o: s.OneCycleLR(o, 0.5, 50),
+    "one cycle, other numbers": lambda s, o: s.OneCycleLR(
+        o, [0.5, 2.0], epochs=6, steps_per_epoch=10, pct_start=0.25, anneal_strategy="linear",
+        base_momentum=[0.5, 0.6], max_momentum=0.9, div_factor=10, final_div_factor=100,
+    ),
+    "one cycle, three phases": lambda s, o: s.OneCycleLR(o, 0.5, 51, three_phase=True),
+    "one cycle, rates only": lambda s, o: s.OneCycleLR(o, 0.5, 50, cycle_momentum=False),
+    "plateau": lambda s, o: s.ReduceLROnPlateau(o, patience=2),
+    "plateau, other numbers": lambda s, o: s.ReduceLROnPlateau(
+        o, "max", 0.5, 1, 0.3, "abs", cooldown=2, min_lr=[0.01, 0.02], eps=1e-3,
+    ),
+    "plateau, greatest share": lambda s, o: s.ReduceLROnPlateau(o, "max", 0.7, 0, 0.02),
+    "plateau, least difference": lambda s, o: s.ReduceLROnPlateau(
+        o, "min", 0.9, 3, 0.05, "abs", cooldown=1,
+    ),
+    "warm-up, then cosine": lambda s, o: s.SequentialLR(
+        o, [s.LinearLR(o, 0.01, total_iters=10), s.CosineAnnealingLR(o, 40)], [10],
+    ),
+    "three in a row": lambda s, o: s.SequentialLR(
+        o, [s.ConstantLR(o, 0.1, 6), s.ExponentialLR(o, 0.9), s.StepLR(o, 5)], [6, 27],
+    ),
+    "restarts after a constant": lambda s, o: s.SequentialLR(
+        o, [s.ConstantLR(o, 0.5, 5), s.CosineAnnealingWarmRestarts(o, 5, 2)], [5],
+    ),
+    "chain": lambda s, o: s.ChainedScheduler([s.ConstantLR(o, 0.1, 3), s.ExponentialLR(o, 0.9)]),
+    "chain of three": lambda s, o: s.ChainedScheduler(
+        [s.LinearLR(o, 0.2, total_iters=9), s.StepLR(o, 11, 0.5), s.CosineAnnealingLR(o, 60)], o,
+    ),
+}  # fmt: skip
+
+
+def schedule_answer(name: str, namespace: Any, parameters: Any) -> Answer:
+    """Rates and momenta of two groups over 50 steps, of SGD and of Adam."""
+    answer: Answer = {}
+    losses = stream("schedule", name).uniform(0.9, 1, SCHEDULE_STEPS) ** np.arange(SCHEDULE_STEPS)
+    for kind, share, settings in (
+        ("SGD", "momentum", {"momentum": 0.9}), ("Adam", "betas", {"betas": (0.9, 0.99)}),
+    ):  # fmt: skip
+        groups = [{"params": [parameters[0]]}, {"params": [parameters[1]], "lr": 0.3}]
+        optimizer = getattr(namespace, kind)(groups, lr=0.1, **settings)
+        schedule = SCHEDULES[name](namespace.lr_scheduler, optimizer)
+        rates, last, shares = [], [], []
+        for loss in losses:
+            rates.append([g["lr"] for g in optimizer.param_groups])
+            last.append(schedule.get_last_lr())
+            shares.append([np.ravel(g[share])[0] for g in optimizer.param_groups])
+            optimizer.step()
+            schedule.step(*([loss] if "plateau" in name else []))
+        answer |= {f"{kind} rates": np.array(rates), f"{kind} last": np.array(last)}
+        answer[f"{kind} {share}"] = np.array(shares)
+    return answer
+
+
 def case_checksum(name: str, table: dict[str, Any]) -> np.ndarray:
     """A number that changes with a layer's, loss' or optimizer's case."""
     if table is LAYERS:

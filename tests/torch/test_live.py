@@ -6,6 +6,7 @@ import answers
 import numpy as np
 import oracle_cases as cases
 import pytest
+import torch
 from test_oracles import oracles
 
 import deepglass as dg
@@ -41,6 +42,28 @@ def test_compiled_optimizer(name: str) -> None:
     assert not cases.disagreements(compiled, answers.optimizer_answer(name))
 
 
+@pytest.mark.parametrize("name", cases.SCHEDULES)
+def test_schedule(name: str) -> None:
+    ours = cases.schedule_answer(name, dg.optim, [dg.Parameter([0.0]), dg.Parameter([0.0])])
+    theirs = [torch.nn.Parameter(torch.zeros(1)) for _ in range(2)]
+    assert not cases.disagreements(ours, cases.schedule_answer(name, torch.optim, theirs))
+
+
+@pytest.mark.parametrize("norm_type", [2.0, 1.0, 3.0, float("inf")])
+@pytest.mark.parametrize("max_norm", [0.1, 100.0])
+def test_clipping(norm_type: float, max_norm: float) -> None:
+    theirs = [torch.nn.Parameter(torch.tensor(v)) for v in cases.start()]
+    ours = list(map(dg.Parameter, cases.start()))
+    found = []
+    for parameters, utils in ((ours, dg.nn.utils), (theirs, torch.nn.utils)):
+        cases.problem(*parameters).backward()
+        norm = utils.clip_grad_norm_(parameters, max_norm, norm_type)
+        utils.clip_grad_value_(parameters[:1], 0.05)
+        gradients = {k: p.grad.numpy() for k, p in zip("ab", parameters, strict=True)}
+        found.append({"norm": norm.numpy(), **gradients})
+    assert not cases.disagreements(*found)
+
+
 def test_the_files_hold_these_answers() -> None:
     for family, live in (
         ("ops", {op.name: answers.op_answer(op) for op in cases.compared_ops()}),
@@ -57,8 +80,6 @@ def test_the_files_hold_these_answers() -> None:
 
 def test_state_dicts_move_over_by_name() -> None:
     """Weights of a PyTorch network compute the same here, and the other way round."""
-    import torch
-
     spec, _ = cases.LAYERS["network"]
     theirs, ours = cases.build(torch.nn, spec).eval(), cases.build(dg.nn, spec).eval()
     x = cases.layer_inputs("network")[0].astype(np.float32)

@@ -1,7 +1,7 @@
 """Layers and losses: modules that own parameters, and the functions they apply."""
 
 from ..graph.tensor import Buffer, Parameter
-from . import functional, init
+from . import functional, init, utils
 from .activation import (
     CELU,
     ELU,
@@ -67,5 +67,5 @@ __all__ = [
     "MaxPool1d", "MaxPool2d", "Mish", "Module", "ModuleDict", "ModuleList", "MultiMarginLoss",
     "NLLLoss", "PReLU", "Parameter", "ParameterList", "RMSNorm", "RNNCell", "ReLU", "ReLU6",
     "Sequential", "SiLU", "Sigmoid", "SmoothL1Loss", "Softmax", "Softplus", "Softsign", "Tanh",
-    "Unflatten", "functional", "init",
+    "Unflatten", "functional", "init", "utils",
 ]  # fmt: skip

@@ -80,6 +80,7 @@ class ParamGroup(MutableMapping[str, Any]):
         self._optimizer, self._rules, self._changed = optimizer, rules, changed
         self._tensors: dict[str, tuple[Buffer, ...]] = {}
         self._settings: dict[str, Any] = {}
+        self._scheduled: tuple[float, float] | None = None  # base rate, rate set by a schedule
         self.check(settings)
         for name, value in settings.items():
             if name in MOVING:
@@ -150,6 +151,18 @@ class ParamGroup(MutableMapping[str, Any]):
     def rate(self) -> Buffer:
         """The tensor with the learning rate."""
         return self._tensors["lr"][0]
+
+    def base_rate(self) -> float:
+        """Return the learning rate without the schedules that have set it."""
+        if self._scheduled is not None and self._scheduled[1] == self["lr"]:
+            return self._scheduled[0]
+        return float(self["lr"])
+
+    def schedule(self, lr: float) -> None:
+        """Set the learning rate and remember that a schedule did."""
+        base = self.base_rate()
+        self["lr"] = lr
+        self._scheduled = (base, self["lr"])
 
     def tensors(self, name: str, dtype: DType | None = None) -> list[Tensor]:
         """Return a moving setting in tensors without axes: float64, or another type."""
