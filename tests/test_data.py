@@ -59,7 +59,7 @@ class TestDigits:
 
     def test_without_scikit_learn_say_how_to_get_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "sklearn", None)
-        with pytest.raises(DataError, match=r'pip install "deepglass\[cli\]"'):
+        with pytest.raises(DataError, match=r'pip install "deepglass\[data\]"'):
             load_digits()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import http.server
 import re
@@ -18,6 +19,9 @@ from deepglass.data.sources import cifar, idx, named
 from deepglass.errors import DataError
 
 CONTENT = b"a published file"
+
+# requests leaves the socket of a failed download to the garbage collector, which warns of it
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -47,10 +51,11 @@ def server() -> Iterator[str]:
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.delenv("DEEPGLASS_DATA", raising=False)
     monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path / name)
-    return tmp_path / "deepglass"
+    yield tmp_path / "deepglass"
+    gc.collect()
 
 
 def remote(url: str, content: bytes = CONTENT) -> Remote:
@@ -80,7 +85,6 @@ def test_a_damaged_copy_in_the_cache_is_replaced(server: str, cache: Path) -> No
         ("", CONTENT, "refused"),
     ],
 )
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # left sockets
 def test_a_download_that_fails_leaves_nothing(
     server: str, cache: Path, address: str, content: bytes, message: str
 ) -> None:

@@ -340,6 +340,11 @@ class TestDividing:
         again = encode_table(table, "kind", "6:2:2", dg.Generator(1))[1]
         assert np.array_equal(again[1].tensors[0], parts[1].tensors[0])
 
+    def test_a_part_may_be_empty(self, houses: Path) -> None:
+        encoder, parts = encode_table(read_table(houses), "price", [5, 0])
+        assert parts[1].tensors[0].shape == (0, len(encoder.features))
+        assert parts[1].tensors[1].shape == (0, 1)
+
     def test_a_trained_line(self, tmp_path: Path) -> None:
         """A linear layer learns y = 3 a - 2 b + 7 in the units of the table."""
         rng = np.random.default_rng(1)

@@ -33,7 +33,7 @@ def load_digits() -> TensorDataset:
     if package is None or package.origin is None:
         raise DataError(
             "load_digits: the images come with scikit-learn, which is not installed here. Run "
-            '`pip install "deepglass[cli]"`.'
+            '`pip install "deepglass[data]"`.'
         )
     # its table, read without importing scikit-learn, which takes a second
     table = np.loadtxt(Path(package.origin).parent.joinpath(*TABLE), delimiter=",")

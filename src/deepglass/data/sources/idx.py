@@ -48,7 +48,7 @@ def read_idx(path: str | Path) -> np.ndarray:
         rule = f"its header says {' x '.join(map(str, shape))} elements of {element.itemsize} bytes"
         data = content.take(prod(shape) * element.itemsize, rule)
         content.end(rule)
-    return np.frombuffer(data, element).reshape(shape).astype(element.newbyteorder("="))
+    return np.frombuffer(data, element).reshape(shape).astype(element.newbyteorder("="), copy=False)
 
 
 def load_mnist(train: bool = True) -> TensorDataset:
