@@ -37,6 +37,14 @@ LAYERS: dict[str, tuple[Any, np.ndarray]] = {
         lambda: nn.ConvTranspose2d(3, 6, (2, 3), (2, 1), (0, 1), groups=3, dilation=2), IMAGES,
     ),
     "MaxPool1d": (lambda: nn.MaxPool1d(3, 2, 1, ceil_mode=True), SIGNALS),
+    "AvgPool1d": (lambda: nn.AvgPool1d(3, 2, 1, ceil_mode=True), SIGNALS),
+    "AvgPool2d": (lambda: nn.AvgPool2d((3, 2), 2, (1, 0), count_include_pad=False), IMAGES),
+    "AdaptiveAvgPool1d": (lambda: nn.AdaptiveAvgPool1d(3), SIGNALS),
+    "AdaptiveAvgPool2d": (lambda: nn.AdaptiveAvgPool2d((1, 2)), IMAGES),
+    "AdaptiveMaxPool1d": (lambda: nn.AdaptiveMaxPool1d(1), SIGNALS),
+    "AdaptiveMaxPool2d": (lambda: nn.AdaptiveMaxPool2d((None, 3)), IMAGES),
+    "Upsample": (lambda: nn.Upsample(scale_factor=2), SIGNALS),
+    "Upsample, bilinear": (lambda: nn.Upsample((8, 3), mode="bilinear"), IMAGES),
     "MaxPool2d": (lambda: nn.MaxPool2d(2), IMAGES),
     "MaxPool2d with overlap": (lambda: nn.MaxPool2d((3, 2), stride=1, padding=1), IMAGES),
     "BatchNorm2d": (lambda: nn.BatchNorm2d(3), IMAGES),
@@ -305,7 +313,7 @@ def test_gradients_of_functions_no_layer_has() -> None:
         (
             lambda: F.max_pool2d(dg.ones(1, 1, 2, 2, dtype="int64"), 2),
             DTypeError,
-            "pixels are floats; got int64",
+            "holds floats; got int64",
         ),
         (lambda: nn.BatchNorm1d(3)(dg.tensor(IMAGES)), ShapeError, r"\(batch, 3, length\); got"),
         (

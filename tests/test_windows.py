@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import deepglass as dg
-from deepglass.errors import DTypeError, ShapeError
+from deepglass.errors import DomainError, DTypeError, ShapeError
 from deepglass.nn import functional as F
 from deepglass.ops.window import Window, fold_windows, sliding, view_windows
 from deepglass.testing import assert_close
@@ -106,6 +106,11 @@ def test_a_transposed_convolution_is_the_gradient_of_a_convolution(stride: int) 
         lambda x: F.conv2d(x, np.ones((4, 3, 2, 2), "f4"), np.ones(4, "f4")),
         lambda x: F.conv_transpose2d(x, np.ones((3, 4, 2, 2), "f4"), np.ones(4, "f4")),
         lambda x: F.max_pool2d(x, 2, padding=1),
+        lambda x: F.avg_pool2d(x, 2, padding=1),
+        lambda x: F.adaptive_avg_pool2d(x, (2, 3)),
+        lambda x: F.adaptive_max_pool2d(x, 2),
+        lambda x: F.unfold(x, 3),
+        lambda x: F.fold(F.unfold(x, 3), (5, 7), 3),
     ],
 )
 def test_one_image_without_a_batch(call: Any) -> None:
@@ -165,6 +170,67 @@ def test_max_pool2d_of_a_window_of_minus_infinity(backend: str) -> None:
     assert_close("compiled", pool(image), expected)
 
 
+def test_avg_pooling_by_hand() -> None:
+    image = dg.tensor([[[1.0, 5.0, 3.0], [2.0, 4.0, 7.0]]])
+    assert F.avg_pool2d(image, 2).tolist() == [[[3.0]]]
+    assert F.avg_pool2d(image, 2, 1).tolist() == [[[3.0, 4.75]]]
+    assert F.avg_pool2d(image, 2, 2, ceil_mode=True).tolist() == [[[3.0, 5.0]]]
+    assert F.avg_pool2d(image, 2, divisor_override=1).tolist() == [[[12.0]]]
+    signal = dg.tensor([[4.0, 8.0, 2.0]])
+    assert F.avg_pool1d(signal, 2, 2, 1).tolist() == [[2.0, 5.0]]
+    assert F.avg_pool1d(signal, 2, 2, 1, count_include_pad=False).tolist() == [[4.0, 5.0]]
+
+
+def test_adaptive_pooling_by_hand() -> None:
+    """Three parts of five elements are 0 to 1, 1 to 3 and 3 to 4."""
+    signal = dg.tensor([[1.0, 3.0, 5.0, 6.0, 2.0]])
+    assert_close("mean", F.adaptive_avg_pool1d(signal, 3), np.float32([[2, 14 / 3, 4]]))
+    values, indices = F.adaptive_max_pool1d(signal, 3, return_indices=True)
+    assert values.tolist() == [[3.0, 6.0, 6.0]]
+    assert indices.tolist() == [[1, 3, 3]]
+    image = dg.tensor([[[1.0, 5.0], [2.0, 4.0]]])
+    assert F.adaptive_avg_pool2d(image, 1).tolist() == [[[3.0]]]
+    assert F.adaptive_avg_pool2d(image, (None, 1)).tolist() == [[[3.0], [3.0]]]
+    assert F.adaptive_max_pool2d(image, (1, None)).tolist() == [[[2.0, 5.0]]]
+
+
+def test_the_gradient_of_a_maximum_in_two_parts_is_added() -> None:
+    x = dg.tensor([[1.0, 9.0, 2.0]], requires_grad=True)
+    F.adaptive_max_pool1d(x, 2).sum().backward()
+    assert x.grad.tolist() == [[0.0, 2.0, 0.0]]
+
+
+def test_infinity_stays_in_its_own_part(backend: str) -> None:
+    """No weight of zero makes NaN of it next door."""
+    x = np.array([[[1.0, 2.0, 3.0, 4.0, np.inf]]], np.float32)
+    mean = dg.compile(lambda x: F.adaptive_avg_pool1d(x, 3))
+    assert_close("mean", mean(x), np.float32([[[1.5, 3, np.inf]]]))
+    line = dg.compile(lambda x: F.interpolate(x, 9, mode="linear", align_corners=True))
+    assert_close("line", line(x)[0, 0, :7], np.float32([1, 1.5, 2, 2.5, 3, 3.5, 4]))
+
+
+def test_unfold_and_fold_by_hand() -> None:
+    image = dg.tensor([[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]])
+    columns = F.unfold(image, 2)
+    assert columns.tolist() == [[1.0, 2.0], [2.0, 3.0], [4.0, 5.0], [5.0, 6.0]]
+    assert F.fold(columns, (2, 3), 2).tolist() == [[[1.0, 4.0, 3.0], [4.0, 10.0, 6.0]]]
+
+
+# Interpolation --------------------------------------------------------------------------
+
+
+def test_interpolate_by_hand() -> None:
+    image = dg.tensor([[[[1.0, 3.0], [5.0, 7.0]]]])
+    twice = F.interpolate(image, scale_factor=(1, 2))
+    assert twice.tolist() == [[[[1.0, 1.0, 3.0, 3.0], [5.0, 5.0, 7.0, 7.0]]]]
+    assert F.interpolate(image, 1, mode="bilinear").tolist() == [[[[4.0]]]]
+    corners = F.interpolate(image, 3, mode="bilinear", align_corners=True)
+    assert corners.tolist() == [[[[1.0, 2.0, 3.0], [3.0, 4.0, 5.0], [5.0, 6.0, 7.0]]]]
+    signal = dg.tensor([[[0.0, 4.0]]])
+    assert F.interpolate(signal, 4, mode="linear").tolist() == [[[0.0, 1.0, 3.0, 4.0]]]
+    assert F.interpolate(signal, 1, mode="area").tolist() == [[[2.0]]]
+
+
 # What is refused ------------------------------------------------------------------------
 
 
@@ -217,7 +283,7 @@ def test_max_pool2d_of_a_window_of_minus_infinity(backend: str) -> None:
         (
             lambda: F.conv1d(SIGNALS.astype("i8"), np.ones((4, 3, 3), "i8")),
             DTypeError,
-            "one float type",
+            "conv1d: the input holds floats; got int64",
         ),
         (
             lambda: F.conv_transpose1d(SIGNALS, np.ones((3, 4, 2), "f4"), padding=4),
@@ -234,7 +300,40 @@ def test_max_pool2d_of_a_window_of_minus_infinity(backend: str) -> None:
         (lambda: F.max_pool2d(IMAGES, 2, padding=2), ShapeError, "at most half the window"),
         (lambda: F.max_pool1d(SIGNALS, 8), ShapeError, "fits into the padded input"),
         (lambda: F.max_pool1d(IMAGES, 2), ShapeError, r"\(batch, channels, length\)"),
-        (lambda: F.max_pool1d(SIGNALS.astype("i8"), 2), DTypeError, "pixels are floats; got int64"),
+        (lambda: F.max_pool1d(SIGNALS.astype("i8"), 2), DTypeError, "holds floats; got int64"),
+        (lambda: F.avg_pool1d(SIGNALS, 3, padding=2), ShapeError, "at most half the window"),
+        (lambda: F.avg_pool2d(IMAGES, 2, divisor_override=0), DomainError, "is not 0; got 0"),
+        (lambda: F.avg_pool1d(SIGNALS.astype("i8"), 2), DTypeError, "holds floats; got int64"),
+        (
+            lambda: F.adaptive_avg_pool2d(IMAGES, (1, 2, 3)),
+            ShapeError,
+            "adaptive_avg_pool2d: output_size is one whole number >= 0, or 2 of them",
+        ),
+        (
+            lambda: F.adaptive_avg_pool1d(SIGNALS[:, :, :0], 2),
+            ShapeError,
+            r"got \(0,\) to become \(2,\)",
+        ),
+        (lambda: F.adaptive_max_pool2d(IMAGES, (2, 0)), ShapeError, "Choose a larger size"),
+        (lambda: F.adaptive_max_pool1d(IMAGES, 2), ShapeError, r"\(batch, channels, length\)"),
+        (lambda: F.unfold(IMAGES[0, 0], 2), ShapeError, r"unfold: images are .* got \(5, 7\)"),
+        (lambda: F.unfold(IMAGES, 9), ShapeError, "fits into the padded input"),
+        (
+            lambda: F.fold(np.ones((2, 12, 5), "f4"), 4, 2),
+            ShapeError,
+            r"\(batch, channels \* 4, 9\) for images of \(4, 4\) .* got \(2, 12, 5\)",
+        ),
+        (lambda: F.fold(np.ones((2, 13, 9), "f4"), 4, 2), ShapeError, "Check the output_size"),
+        (lambda: F.interpolate(IMAGES[0, 0], 2), ShapeError, r"x\[None\]"),
+        (
+            lambda: F.interpolate(IMAGES, 2, mode="linear"),
+            DomainError,
+            'one of "nearest", "bilinear", "area"; got \'linear\'',
+        ),
+        (lambda: F.interpolate(IMAGES), DomainError, "either size or scale_factor"),
+        (lambda: F.interpolate(IMAGES, 2, align_corners=True), DomainError, "linear modes"),
+        (lambda: F.interpolate(IMAGES, scale_factor=0.1), ShapeError, "Choose a larger size"),
+        (lambda: F.interpolate(IMAGES, scale_factor=(2, -1)), DomainError, "positive number"),
     ],
 )
 def test_misuse_says_what_to_do(call: Any, error: type[Exception], message: str) -> None:

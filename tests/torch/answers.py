@@ -138,6 +138,49 @@ def _put(g: Tensor, code: Tensor, windows: Any) -> Tensor:
     return _uncovered(plane.unflatten(-1, spans), windows)
 
 
+def _unfold(x: Tensor, windows: Any) -> Tensor:
+    """F.unfold knows two axes; a signal is an image of height 1."""
+    axes = len(windows)
+    plane = _covered(x, windows)
+    images = plane.reshape(-1, 1, *[1] * (2 - axes), *plane.shape[-axes:])
+    columns = F.unfold(images, **_plane(windows))
+    taps, places = [w.kernel for w in windows], [w.count for w in windows]
+    return columns.reshape(*x.shape[:-axes], *taps, *places)
+
+
+def _fold(x: Tensor, windows: Any) -> Tensor:
+    axes, spans = len(windows), [w.span for w in windows]
+    lead = x.shape[: -2 * axes]
+    columns = x.reshape(
+        math.prod(lead), math.prod(w.kernel for w in windows), math.prod(w.count for w in windows)
+    )
+    plane = F.fold(columns, [1] * (2 - axes) + spans, **_plane(windows))
+    return _uncovered(plane.reshape(*lead, *spans), windows)
+
+
+def _plane(windows: Any) -> dict[str, Any]:
+    settings = {"kernel_size": [w.kernel for w in windows], **_steps(windows)}
+    return {name: [1] * (2 - len(windows)) + values for name, values in settings.items()}
+
+
+def _resample(x: Tensor, dim: int, rule: Any) -> Tensor:
+    def forwards(t: Tensor) -> Tensor:
+        rows = t.movedim(dim, -1)
+        flat = rows.reshape(-1, 1, rows.shape[-1])
+        if rule.mode == "area":
+            y = F.adaptive_avg_pool1d(flat, rule.count)
+        else:
+            corners = rule.align_corners if rule.mode == "linear" else None
+            y = F.interpolate(flat, rule.count, mode=rule.mode, align_corners=corners)
+        return y.reshape(*rows.shape[:-1], rule.count).movedim(-1, dim)
+
+    if not rule.backwards:
+        return forwards(x)
+    shape = (*x.shape[:dim], rule.length, *x.shape[dim + 1 :])
+    zeros = torch.zeros(shape, dtype=x.dtype, requires_grad=True)
+    return torch.autograd.grad(forwards(zeros), zeros, x, create_graph=True)[0]
+
+
 def _standardize(x: Tensor, dims: Any, eps: float) -> Tensor:
     if 1 not in dims:
         return F.batch_norm(x, None, None, training=True, eps=eps)
@@ -282,6 +325,9 @@ CALLS: dict[str, Call] = {
     "window_argmax": _pool_code,
     "window_take": _take,
     "window_put": _put,
+    "unfold": _unfold,
+    "fold": _fold,
+    "resample": _resample,
     "shift_right": lambda x, amount: (x >> amount) & ((1 << (64 - amount)) - 1),  # of int64
     "ndtri": torch.special.ndtri,
     "relu": torch.relu,

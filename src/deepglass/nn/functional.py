@@ -36,6 +36,12 @@ from ..ops.activation import (
     softplus,
     softsign,
 )  # fmt: skip
+from ..ops.adaptive import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+)  # fmt: skip
 from ..ops.binary import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -46,19 +52,23 @@ from ..ops.classification import cross_entropy, kl_div, multi_margin_loss, nll_l
 from ..ops.convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from ..ops.dropout import dropout, dropout1d, dropout2d
 from ..ops.embedding import embedding
+from ..ops.interpolation import interpolate
 from ..ops.losses import huber_loss, l1_loss, mse_loss, smooth_l1_loss
 from ..ops.normalization import batch_norm, group_norm, layer_norm, local_response_norm, rms_norm
 from ..ops.pooling import max_pool1d, max_pool2d
+from ..ops.unfolding import avg_pool1d, avg_pool2d, fold, unfold
 
 __all__ = [
-    "batch_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits", "celu", "conv1d",
-    "conv2d", "conv_transpose1d", "conv_transpose2d", "cross_entropy", "dropout", "dropout1d",
-    "dropout2d", "elu", "embedding", "gelu", "group_norm", "hardsigmoid", "hardswish", "hardtanh",
-    "heaviside", "hinge_embedding_loss", "hinge_loss", "huber_loss", "kl_div", "l1_loss",
-    "layer_norm", "leaky_relu", "linear", "local_response_norm", "log_softmax", "logsigmoid",
-    "max_pool1d", "max_pool2d", "mish", "mse_loss", "multi_margin_loss", "nll_loss", "one_hot",
-    "pad", "prelu", "relu", "relu6", "rms_norm", "selu", "sigmoid", "silu", "smooth_l1_loss",
-    "softmax", "softplus", "softsign", "tanh",
+    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_max_pool1d", "adaptive_max_pool2d",
+    "avg_pool1d", "avg_pool2d", "batch_norm", "binary_cross_entropy",
+    "binary_cross_entropy_with_logits", "celu", "conv1d", "conv2d", "conv_transpose1d",
+    "conv_transpose2d", "cross_entropy", "dropout", "dropout1d", "dropout2d", "elu",
+    "embedding", "fold", "gelu", "group_norm", "hardsigmoid", "hardswish", "hardtanh",
+    "heaviside", "hinge_embedding_loss", "hinge_loss", "huber_loss", "interpolate", "kl_div",
+    "l1_loss", "layer_norm", "leaky_relu", "linear", "local_response_norm", "log_softmax",
+    "logsigmoid", "max_pool1d", "max_pool2d", "mish", "mse_loss", "multi_margin_loss",
+    "nll_loss", "one_hot", "pad", "prelu", "relu", "relu6", "rms_norm", "selu", "sigmoid",
+    "silu", "smooth_l1_loss", "softmax", "softplus", "softsign", "tanh", "unfold",
 ]  # fmt: skip
 
 

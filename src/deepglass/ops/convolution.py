@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import ShapeError
-from ..graph.tensor import Tensor, apply, as_tensor
+from ..graph.tensor import Tensor, apply, as_floats, as_tensor
 from .correlation import CONV, CONV_TRANSPOSE
 from .elementwise import add, unify
 from .movement import reshape
@@ -36,7 +36,7 @@ def _prepared(
     name: str, axes: int, input: Any, weight: Any, groups: int, transposed: bool
 ) -> tuple[Tensor, Tensor]:
     """Return images and weights as the records want them."""
-    x, w = unify((as_tensor(input), as_tensor(weight)))
+    x, w = unify((as_floats(name, input), as_tensor(weight)))
     if x.ndim not in (axes + 1, axes + 2):
         raise ShapeError(
             f"{name}: images are (batch, channels, {_names(axes)}), or one of them without batch; "

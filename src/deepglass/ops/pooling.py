@@ -18,7 +18,7 @@ import numpy as np
 from ..errors import DTypeError, ShapeError
 from ..graph.kinds import Pull
 from ..graph.op import Misuse, Op, Sample
-from ..graph.tensor import Tensor, apply, as_tensor
+from ..graph.tensor import Tensor, apply, as_floats
 from ..graph.types import DType, Shape, TensorType, float64, int32, int64, uint8
 from .counting import iota
 from .elementwise import to
@@ -286,8 +286,18 @@ WINDOW_PUT: Op = Op(
 # The functions --------------------------------------------------------------------------
 
 
+def check_pooled(name: str, axes: int, x: Tensor) -> None:
+    """Raise unless ``x`` has ``axes`` axes behind its channels."""
+    if x.ndim not in (axes + 1, axes + 2):
+        lengths = ("length", "height, width")[axes - 1]
+        raise ShapeError(
+            f"{name}: the input is (batch, channels, {lengths}), or one of them without batch; got "
+            f"{x.shape}. Add a channel axis with x[:, None]."
+        )
+
+
 def pooled(
-    name: str, x: Tensor, axes: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any,
+    name: str, axes: int, x: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any,
     ceil_mode: bool,
 ) -> Windows:  # fmt: skip
     """Return the windows of a pooling over the last ``axes`` axes of ``x``.
@@ -295,12 +305,7 @@ def pooled(
     Raises:
         ShapeError: arguments that do not fit one another, or ``x``.
     """
-    if x.ndim not in (axes + 1, axes + 2):
-        lengths = ("length", "height, width")[axes - 1]
-        raise ShapeError(
-            f"{name}: the input is (batch, channels, {lengths}), or one of them without batch; got "
-            f"{x.shape}. Add a channel axis with x[:, None]."
-        )
+    check_pooled(name, axes, x)
     kernel = per_axis(f"{name}: kernel_size", kernel_size, axes, 1)
     steps = kernel if stride is None else per_axis(f"{name}: stride", stride, axes, 1)
     gaps = per_axis(f"{name}: dilation", dilation, axes, 1)
@@ -322,18 +327,28 @@ class Pooled(NamedTuple):
     indices: Tensor
 
 
+def largest(x: Tensor, windows: Windows, places: Tensor | None = None) -> Any:
+    """Return the largest element under each window; with ``places``, what stands there too."""
+    code = apply(WINDOW_ARGMAX, x, windows=windows)
+    values = apply(WINDOW_TAKE, x, code, windows=windows)
+    if places is None:
+        return values
+    return Pooled(values, to(apply(WINDOW_TAKE, places, code, windows=windows), int64))
+
+
+def numbered(x: Tensor, axes: int) -> Tensor:
+    """Return where each element of ``x`` stands, counted through its last axes."""
+    return broadcast_to(iota(x.shape[-axes:], None, float64), x.shape)
+
+
 def _max_pool(
     axes: int, input: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any,
     ceil_mode: bool, return_indices: bool,
 ) -> Any:  # fmt: skip
-    name, x = f"max_pool{axes}d", as_tensor(input)
-    windows = pooled(name, x, axes, kernel_size, stride, padding, dilation, ceil_mode)
-    code = apply(WINDOW_ARGMAX, x, windows=windows)
-    values = apply(WINDOW_TAKE, x, code, windows=windows)
-    if not return_indices:
-        return values
-    places = broadcast_to(iota(x.shape[-axes:], None, float64), x.shape)
-    return Pooled(values, to(apply(WINDOW_TAKE, places, code, windows=windows), int64))
+    name = f"max_pool{axes}d"
+    x = as_floats(name, input)
+    windows = pooled(name, axes, x, kernel_size, stride, padding, dilation, ceil_mode)
+    return largest(x, windows, numbered(x, axes) if return_indices else None)
 
 
 def max_pool1d(
