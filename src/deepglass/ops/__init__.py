@@ -101,7 +101,7 @@ from .random import (
 )  # fmt: skip
 from .reduction import all, amax, amin, any, argmax, argmin, max, mean, min, sum
 from .repeating import meshgrid, repeat, repeat_interleave, tile
-from .scan import cumprod, cumsum, prod
+from .running import cumprod, cumsum, prod
 from .selecting import index_add, index_copy, index_select
 from .slicing import chunk, narrow, pad, split, unbind
 from .softmax import log_softmax, logaddexp, logsumexp, softmax

@@ -28,7 +28,7 @@ from .keys import getitem, owned, setitem
 from .masking import masked_fill, masked_select, nonzero
 from .norms import norm
 from .repeating import repeat, repeat_interleave, tile
-from .scan import cumprod, cumsum, prod
+from .running import cumprod, cumsum, prod
 from .selecting import index_add, index_copy, index_select
 from .slicing import chunk, narrow, split, unbind
 from .softmax import log_softmax, logaddexp, logsumexp, softmax

@@ -17,7 +17,7 @@ from .elementwise import abs, eq, ne, same, to, where
 from .logic import logical_or
 from .piecewise import sign
 from .power import pow
-from .reduction import Dims, amax, amin, dims_of, reduced_shape, spread, sum
+from .reduction import Dims, amax, amin, dims_of, needs_elements, reduced_shape, spread, sum
 from .samples import ONE_AXIS, SEVERAL_AXES, apart
 
 Axes = tuple[int, ...]
@@ -106,13 +106,11 @@ def norm(x: Any, p: float | str = "fro", dim: Dims = None, keepdim: bool = False
     if isinstance(p, str):
         raise DomainError(f"norm: p is a number or 'fro'; got {p!r}. Use p=2 for the length.")
     dims = dims_of("norm", dim, x.ndim)
-    match p:
-        case 0:
-            return sum(to(ne(x, 0), x.dtype), dims, keepdim)
-        case 1:
-            return sum(abs(x), dims, keepdim)
-        case _ if p == inf:
-            return amax(abs(x), dims, keepdim)
-        case _ if p == -inf:
-            return amin(abs(x), dims, keepdim)
+    if p == 0:
+        return sum(to(ne(x, 0), x.dtype), dims, keepdim)
+    if p == 1:
+        return sum(abs(x), dims, keepdim)
+    if p in (inf, -inf):
+        needs_elements("norm", x.type, dims)
+        return (amax if p > 0 else amin)(abs(x), dims, keepdim)
     return apply(NORM, x, p=p, dim=dims, keepdim=keepdim)

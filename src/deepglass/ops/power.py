@@ -11,9 +11,9 @@ from ..errors import DomainError, DTypeError
 from ..graph.kinds import Elementwise
 from ..graph.op import Misuse, Sample
 from ..graph.tensor import Tensor, as_tensor, read
+from ..graph.types import bool_
 from .elementwise import ElementwiseOp, div, eq, ge, same, to, where
 from .functions import log, rsqrt, sqrt
-from .movement import broadcast_to
 from .samples import SHAPES, real
 
 _MOST_PRODUCTS = 4  # the greatest power of floats that is found by multiplication
@@ -100,19 +100,17 @@ def _number_power(x: Tensor, n: float) -> Tensor:
             return _number_power(to(x, "float32"), n)
         if n < 0:
             raise _negative(n)
-        return _product(x, n)
-    if float(n).is_integer() and abs(n) <= _MOST_PRODUCTS:
-        product = _product(x, abs(int(n)))
-        return div(1.0, product) if n < 0 else product
+        x = to(x, "int64") if x.dtype is bool_ else x
+        return _product(x, n) if n else POW(x, n)
+    if float(n).is_integer() and 1 <= abs(n) <= _MOST_PRODUCTS:
+        return _product(x if n > 0 else reciprocal(x), abs(int(n)))
     if abs(n) == 0.5:
         return sqrt(x) if n > 0 else rsqrt(x)
     return POW(x, n)
 
 
 def _product(x: Tensor, n: int) -> Tensor:
-    """x to the power n by squaring."""
-    if not n:
-        return broadcast_to(Tensor(1, x.dtype), x.shape)
+    """x to the power n >= 1 by squaring."""
     result = Tensor.of(read(x))
     for bit in f"{n:b}"[1:]:
         result = result * result

@@ -103,16 +103,14 @@ def mean(x: Any, dim: Dims = None, keepdim: bool = False, dtype: Any = None) -> 
     return to(sum(x, dim, keepdim, wanted.wide) / (count or float("nan")), wanted)
 
 
-def _needs_elements(name: str) -> Callable[[TensorType, tuple[int, ...]], None]:
-    def check(x: TensorType, dim: tuple[int, ...]) -> None:
-        if 0 in [x.shape[d] for d in dim]:
-            raise ShapeError(f"{name}: at least one element is needed; got {x} along dim {dim}.")
-
-    return check
+def needs_elements(name: str, x: TensorType, dim: tuple[int, ...]) -> None:
+    """Raise unless there is something to choose from along the axes ``dim``."""
+    if 0 in [x.shape[d] for d in dim]:
+        raise ShapeError(f"{name}: at least one element is needed; got {x} along dim {dim}.")
 
 
 def _max_type(x: TensorType, dim: tuple[int, ...], keepdim: bool) -> TensorType:
-    _needs_elements("amax")(x, dim)
+    needs_elements("amax", x, dim)
     return TensorType(reduced_shape(x.shape, dim, keepdim), x.dtype)
 
 
@@ -163,7 +161,7 @@ def amin(x: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """
     x = as_tensor(x)
     dims = dims_of("amin", dim, x.ndim)
-    _needs_elements("amin")(x.type, dims)
+    needs_elements("amin", x.type, dims)
     return _reversed(amax(_reversed(x), dims, keepdim))
 
 
@@ -206,7 +204,7 @@ def _extreme(name: str, find: Callable[..., Tensor], x: Tensor, dim: int, keepdi
 
 
 def _argmax_type(x: TensorType, dim: tuple[int, ...], keepdim: bool) -> TensorType:
-    _needs_elements("argmax")(x, dim)
+    needs_elements("argmax", x, dim)
     return TensorType(reduced_shape(x.shape, dim, keepdim), int64)
 
 
@@ -252,7 +250,7 @@ def argmin(x: Any, dim: int | None = None, keepdim: bool = False) -> Tensor:
     x = as_tensor(x)
     flat = reshape(x, -1) if dim is None else x
     dims = dims_of("argmin", 0 if dim is None else dim, flat.ndim)
-    _needs_elements("argmin")(flat.type, dims)
+    needs_elements("argmin", flat.type, dims)
     return argmax(_reversed(flat), dims[0], keepdim)
 
 

@@ -12,7 +12,7 @@ from ..graph.kinds import Composite
 from ..graph.op import Misuse, Op, Sample
 from ..graph.tensor import Tensor, apply, as_tensor
 from ..graph.types import TensorType
-from .elementwise import ElementwiseOp, abs, eq, maximum, same, where
+from .elementwise import ElementwiseOp, abs, eq, maximum, same, to, where
 from .functions import exp, log, log1p, sigmoid
 from .logic import isfinite
 from .movement import axis_of, reshape
@@ -179,7 +179,7 @@ def logsumexp(x: Any, dim: Dims, keepdim: bool = False) -> Tensor:
     -inf over no elements at all.
 
     Args:
-        x: floats.
+        x: floats; whole numbers and truth values are computed with as float32.
         dim: one axis, several, or None for all.
         keepdim: leave the reduced axes in place with length 1.
 
@@ -191,6 +191,8 @@ def logsumexp(x: Any, dim: Dims, keepdim: bool = False) -> Tensor:
     tensor(1000.6932)
     """
     x = as_tensor(x)
+    if not x.dtype.is_float:
+        x = to(x, "float32")
     return apply(LOGSUMEXP, x, dim=dims_of("logsumexp", dim, x.ndim), keepdim=keepdim)
 
 

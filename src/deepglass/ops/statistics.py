@@ -15,8 +15,7 @@ from ..graph.tensor import Tensor, apply, as_tensor
 from ..graph.types import TensorType
 from .elementwise import eq, same, to, where
 from .functions import sqrt
-from .movement import reshape
-from .reduction import Dims, dims_of, mean, reduced_shape, spread
+from .reduction import Dims, dims_of, mean, reduced_shape, spread, sum
 from .samples import ONE_AXIS, SEVERAL_AXES, real
 
 
@@ -25,7 +24,9 @@ def moments(x: Tensor, dims: tuple[int, ...]) -> tuple[Tensor, Tensor]:
 
     For images, (batch, channels, ...), each image's own mean and squared deviations are
     found first and then combined, so that squares of large numbers are never subtracted
-    from one another, and one image is a unit of work.
+    from one another, and one image is a unit of work. The rounding of an image's mean shows in
+    the variance, though: in float32 1.5e-4 of it where the mean is 10,000 times the deviation,
+    against 3e-6 in `var`.
 
     Source: Chan, Golub and LeVeque (1983), equations 2.1.
     """
@@ -64,10 +65,8 @@ def _reference(x: np.ndarray, dim: Axes, correction: int, keepdim: bool) -> np.n
 
 
 def _expand(x: Tensor, dim: Axes, correction: int, keepdim: bool) -> Tensor:
-    _, variance = moments(x, dim)
-    count = prod(x.shape[d] for d in dim)
-    unbiased = variance * float(count) / _freedom(x.shape, dim, correction)
-    return reshape(unbiased, reduced_shape(x.shape, dim, keepdim))
+    deviation = x - mean(x, dim, keepdim=True)
+    return sum(deviation * deviation, dim, keepdim) / _freedom(x.shape, dim, correction)
 
 
 def _gradient(g: Tensor, y: Tensor, x: Tensor, dim: Axes, correction: int, keepdim: bool) -> Tensor:
