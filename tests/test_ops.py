@@ -20,8 +20,8 @@ COMPILED = ("values", "compiled gradients")  # the properties in which backends 
 
 # What has no gradient: whole numbers, truth values and random bits come out of it.
 WITHOUT_GRADIENT = {
-    "argmax", "bitwise_and", "bitwise_or", "bitwise_xor", "eq", "ge", "gt", "iota", "le", "lt",
-    "ne", "one_hot", "position", "shift_right", "threefry", "window_argmax",
+    "argmax", "argsort", "bitwise_and", "bitwise_or", "bitwise_xor", "eq", "ge", "gt", "iota",
+    "le", "lt", "ne", "one_hot", "position", "shift_right", "threefry", "window_argmax",
 }  # fmt: skip
 
 

@@ -256,6 +256,9 @@ CALLS: dict[str, Call] = {
     "pad": _pad,
     "concat": lambda *xs, dim: torch.cat(xs, dim),
     "one_hot": lambda x, num_classes: F.one_hot(x.long(), num_classes),
+    "argsort": lambda x, dim, descending: torch.sort(
+        x, stable=True, dim=dim, descending=descending
+    )[1],
     "flip": lambda x, dims: torch.flip(x, dims),
     "roll": lambda x, shifts: torch.roll(x, shifts, tuple(range(x.ndim))) if shifts else x * 1,
     "iota": _iota,

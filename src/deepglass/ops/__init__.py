@@ -105,15 +105,16 @@ from .running import cumprod, cumsum, prod
 from .selecting import index_add, index_copy, index_select
 from .slicing import chunk, narrow, pad, split, unbind
 from .softmax import log_softmax, logaddexp, logsumexp, softmax
+from .sorting import argsort, sort, topk
 from .statistics import std, var
 from .turning import flip, roll
 from .unfolding import avg_pool1d
 
 __all__ = [
     "Generator", "abs", "adaptive_avg_pool1d", "adaptive_max_pool1d", "add", "all", "amax",
-    "amin", "any", "argmax", "argmin", "avg_pool1d", "bernoulli", "bitwise_and", "bitwise_not",
-    "bitwise_or", "bitwise_xor", "bmm", "broadcast_to", "cat", "ceil", "chunk", "clamp",
-    "clamp_max", "clamp_min", "clip", "conv1d", "conv2d", "conv_transpose1d",
+    "amin", "any", "argmax", "argmin", "argsort", "avg_pool1d", "bernoulli", "bitwise_and",
+    "bitwise_not", "bitwise_or", "bitwise_xor", "bmm", "broadcast_to", "cat", "ceil", "chunk",
+    "clamp", "clamp_max", "clamp_min", "clip", "conv1d", "conv2d", "conv_transpose1d",
     "conv_transpose2d", "cos", "cumprod", "cumsum", "default_generator", "div", "dot", "eq",
     "erf", "exp", "expand", "expm1", "flatten", "flip", "floor", "floor_divide", "gather", "ge",
     "getitem", "gt", "heaviside", "index_add", "index_copy", "index_select", "iota", "isfinite",
@@ -124,7 +125,7 @@ __all__ = [
     "neg", "nonzero", "norm", "normal", "one_hot", "outer", "pad", "permute", "pow", "prod",
     "rand", "rand_like", "randint", "randn", "randn_like", "reciprocal", "relu", "remainder",
     "repeat", "repeat_interleave", "reshape", "roll", "round", "rsqrt", "scatter",
-    "scatter_add", "sigmoid", "sign", "sin", "softmax", "split", "sqrt", "square", "squeeze",
-    "stack", "std", "sub", "sum", "swapaxes", "take_along_dim", "tanh", "tile", "to",
-    "transpose", "trunc", "unbind", "unflatten", "uniform", "unsqueeze", "var", "where",
+    "scatter_add", "sigmoid", "sign", "sin", "softmax", "sort", "split", "sqrt", "square",
+    "squeeze", "stack", "std", "sub", "sum", "swapaxes", "take_along_dim", "tanh", "tile", "to",
+    "topk", "transpose", "trunc", "unbind", "unflatten", "uniform", "unsqueeze", "var", "where",
 ]  # fmt: skip

@@ -32,6 +32,7 @@ from .running import cumprod, cumsum, prod
 from .selecting import index_add, index_copy, index_select
 from .slicing import chunk, narrow, split, unbind
 from .softmax import log_softmax, logaddexp, logsumexp, softmax
+from .sorting import argsort, sort, topk
 from .turning import flip, roll
 
 
@@ -144,6 +145,7 @@ METHODS: dict[str, Any] = {
     "scatter": scatter, "take_along_dim": take_along_dim, "index_select": index_select,
     "index_add": index_add, "index_copy": index_copy,
     "masked_fill": masked_fill, "masked_select": masked_select, "nonzero": nonzero,
+    "sort": sort, "argsort": argsort, "topk": topk,
     "squeeze": m.squeeze, "unsqueeze": m.unsqueeze, "unflatten": m.unflatten,
     "movedim": m.movedim, "swapaxes": m.swapaxes, "expand": m.expand, "expand_as": _expand_as,
     "view_as": _view_as, "reshape_as": _view_as, "narrow": narrow, "split": split,
