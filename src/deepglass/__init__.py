@@ -33,6 +33,7 @@ from .graph.methods import install
 from .graph.tensor import Buffer, Parameter, Tensor
 from .graph.types import (
     DType,
+    TensorType,
     bfloat16,
     float16,
     float32,
@@ -53,6 +54,7 @@ from .graph.types import float64 as double
 from .graph.types import int16 as short
 from .graph.types import int32 as int
 from .graph.types import int64 as long
+from .op import op
 from .ops import (
     Generator,
     abs,
@@ -205,6 +207,7 @@ __all__ = [
     "Generator",
     "Parameter",
     "Tensor",
+    "TensorType",
     "abs",
     "adaptive_avg_pool1d",
     "adaptive_max_pool1d",
@@ -326,6 +329,7 @@ __all__ = [
     "normal",
     "ones",
     "ones_like",
+    "op",
     "optim",
     "outer",
     "pad",

@@ -22,6 +22,7 @@ import numpy as np
 
 from .graph.tensor import Tensor
 from .graph.trace import CHANGES, Traceable
+from .op import OwnOp
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 _CONTAINERS = (list, tuple, set, frozenset)
@@ -63,6 +64,9 @@ class Surroundings:
         if isinstance(value, Traceable):
             self._note(name, value)
             self._attributes(value, names, polled=False)
+        elif isinstance(value, OwnOp):
+            for rule in value.gradient:  # recorded; its reference is called anew at each run
+                self._look_into("", rule, frozenset())
         elif isinstance(value, functools.partial):
             for part in (value.func, *value.args, *value.keywords.values()):
                 self._look_into("", part, names)
