@@ -126,7 +126,47 @@ KERNELS = (
     ),
 )
 
-FAULTS = (*RECORDS, *TRACING, *KERNELS)
+TYPES = (
+    Fault(
+        "halves that meet in one of them",
+        "graph/types.py",
+        "high if low.bytes < high.bytes else float32",
+        "high",
+        ("tests/test_types.py", "-k", "meet_there or bound"),
+    ),
+    Fault(
+        "sums of halves in halves",
+        "graph/op.py",
+        "[widened(a) for a in arrays], widened_params(params)",
+        "list(arrays), params",
+        ("tests/test_types.py", "-k", "rounds_once or overflow"),
+    ),
+    Fault(
+        "a chain that does not round in between",
+        "passes/widen.py",
+        "    if x.type.dtype is dtype:\n",
+        '    if x.op.name == "cast" and x.inputs[0].type.dtype is dtype:\n'
+        "        return x.inputs[0]\n"
+        "    if x.type.dtype is dtype:\n",
+        ("tests/test_types.py", "-k", "chain"),
+    ),
+    Fault(
+        "ties rounded up",
+        "backends/native/halves.py",
+        'w.binary("add", _masked(w, kept, 1), _number(kept, below))',
+        "_number(kept, below + 1)",
+        ("tests/backends/native/test_halves.py",),
+    ),
+    Fault(
+        "subnormal halves lost",
+        "backends/native/halves.py",
+        "w.select(small, subnormal, normal)",
+        "w.select(small, _number(size, 0), normal)",
+        ("tests/backends/native/test_halves.py",),
+    ),
+)
+
+FAULTS = (*RECORDS, *TRACING, *KERNELS, *TYPES)
 
 
 def applies(fault: Fault) -> bool:
