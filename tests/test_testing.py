@@ -13,6 +13,7 @@ from deepglass import nn
 from deepglass.errors import ShapeError
 from deepglass.graph.kinds import Composite
 from deepglass.graph.op import REGISTRY, Misuse, Op
+from deepglass.graph.types import TensorType, promote
 from deepglass.testing import (
     TOLERANCES,
     Tolerance,
@@ -120,6 +121,10 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any], str]] = {
     "a reference of another type": (
         "exp", "types", {"reference": lambda x: np.exp(x).astype("f4")}, "computes float32",
     ),
+    "a float32 made of halves": (
+        "exp", "types", {"infer": lambda x: TensorType(x.shape, promote(x.dtype, dg.float32))},
+        r"exp, sample 0 \(float16\[\]\): halves make halves",
+    ),
     "a wrong sign": (
         "tanh", "gradients", {"gradient": (lambda g, y, x: -g * (1 - y * y),)},
         r"tanh, sample 0 \(float64\[\]\), gradient: the gradient is the slope",
@@ -152,7 +157,7 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any], str]] = {
         "second derivative 0 against its expansion",
     ),
     "an expansion computed by a program": (
-        "relu", "values", {"kernel": Composite(lambda x: dg.maximum(x, 1))}, "relu, sample 0",
+        "relu", "values", {"kernel": Composite(lambda x: dg.maximum(x, 1))}, "relu, sample",
     ),
     "a misuse that is accepted": (
         "add", "misuses", {"misuses": (_wrong_misuse(),)}, "raises ShapeError; got tensor",

@@ -22,17 +22,10 @@ import numpy as np
 from . import backends
 from .discovery import Watch, argument_token, names_of
 from .errors import DomainError, ShapeError
+from .graph.data import to_array
 from .graph.graph import CONSTANT, INPUT, Graph, Node
-from .graph.tensor import (
-    DROPPED,
-    Buffer,
-    Clock,
-    Parameter,
-    Storage,
-    Tensor,
-    read,
-    to_array,
-)  # fmt: skip
+from .graph.storage import Clock, Storage
+from .graph.tensor import DROPPED, Buffer, Parameter, Tensor, read
 from .graph.trace import CHANGES, Trace, Traceable, active_trace, grad_enabled, warn
 from .graph.tree import flatten, unflatten
 from .graph.types import Shape, TensorType, dtype_of

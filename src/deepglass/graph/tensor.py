@@ -12,59 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DomainError, DTypeError, GradientError, ShapeError, TraceError
+from ..errors import DTypeError, GradientError, TraceError
+from .data import to_array
 from .graph import ALIAS, CONSTANT, Node
 from .methods import TensorMethods
 from .op import Op, widened_params
+from .storage import Storage
 from .trace import CHANGES, active_trace, check_seal, escaped, grad_enabled, record
-from .types import (
-    DType,
-    Shape,
-    TensorType,
-    bool_,
-    convert,
-    dtype_of,
-    float32,
-    float64,
-    int64,
-    widened,
-)  # fmt: skip
-
-
-class Clock:
-    """Counts the runs of one program, so that a tensor knows whether its storage changed."""
-
-    count = 0
-
-
-class Storage:
-    """Memory of a state tensor, updated in place by the programs that train it.
-
-    Attributes:
-        array: contiguous, aligned to 64 bytes; programs hold its address.
-        writers: the clocks of the programs that write into it.
-        seen: the sum of the clocks when Python last copied the value out.
-        stale: Python gave the tensor another value since the array was last written.
-    """
-
-    def __init__(self, value: np.ndarray) -> None:
-        self.array = aligned(value.shape, value.dtype)
-        np.copyto(self.array, value)
-        self.writers: list[Clock] = []
-        self.seen = 0
-        self.stale = False
-
-    def time(self) -> int:
-        return sum(c.count for c in self.writers)
-
-
-def aligned(shape: Shape, dtype: np.dtype, alignment: int = 64) -> np.ndarray:
-    """Return an uninitialised contiguous array whose memory starts at a multiple of
-    ``alignment`` bytes."""
-    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-    memory = np.empty(size + alignment, np.uint8)
-    start = -memory.ctypes.data % alignment
-    return memory[start : start + size].view(dtype).reshape(shape)
+from .types import DType, Shape, TensorType, bool_, dtype_of, float32, int64, widened
 
 
 class _Dropped:
@@ -420,41 +375,6 @@ class Buffer(Tensor):
 
 
 # Making and combining -------------------------------------------------------------------
-
-
-def to_array(data: Any, dtype: Any = None) -> np.ndarray:
-    """Return a fresh contiguous array of a type deepglass has.
-
-    Raises:
-        DTypeError: the data are no numbers of such a type.
-        ShapeError: nested lists differ in length.
-        DomainError: a Python number is outside of the integer type that is asked for.
-    """
-    try:
-        array = np.array(data, order="C")
-    except ValueError as error:
-        raise ShapeError(
-            f"tensor: lists within a list are equally long; got {data!r:.80}. Pad the shorter ones."
-        ) from error
-    own = dtype_of(array.dtype)
-    plain = not isinstance(data, (np.ndarray, np.generic))
-    if dtype is None:
-        wanted = float32 if plain and own is float64 else own
-    else:
-        wanted = dtype_of(dtype)
-        if plain and wanted.is_integer:
-            _check_range(array, wanted)
-    return convert(np.asarray(array, own.numpy), wanted)  # in the machine's byte order
-
-
-def _check_range(array: np.ndarray, dtype: DType) -> None:
-    limits = np.iinfo(dtype.numpy)
-    for number in (array.min(initial=0).item(), array.max(initial=0).item()):
-        if not limits.min <= number <= limits.max:
-            raise DomainError(
-                f"dtype: {dtype} holds {limits.min} to {limits.max}; got {number}. Take a wider "
-                "type, or convert the tensor beside it first, for instance with .to(dg.int64)."
-            )
 
 
 def _concrete(array: np.ndarray) -> Node:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...graph.graph import Graph
 from ...graph.kinds import Scan
-from ...graph.tensor import aligned
+from ...graph.storage import aligned
 from .executable import Executable
 from .ir import HostCall, Window
 from .lower import ARENA, lower
