@@ -204,7 +204,7 @@ def test_repr_shows_the_structure() -> None:
     assert repr(Net()) == (
         "Net(\n"
         "  (features): Sequential(\n"
-        "    (0): Conv2d(1, 2, kernel_size=(3, 3), stride=(1, 1), padding=(0, 0), bias=True)\n"
+        "    (0): Conv2d(1, 2, kernel_size=(3, 3), stride=(1, 1))\n"
         "    (1): BatchNorm2d(2, eps=1e-05, momentum=0.1, affine=True, "
         "track_running_stats=True)\n"
         "  )\n"
@@ -214,7 +214,7 @@ def test_repr_shows_the_structure() -> None:
     layers = [nn.LayerNorm(3), nn.Dropout(0.2), nn.Flatten(), nn.MaxPool2d(2), nn.ReLU()]
     assert [repr(layer) for layer in layers] == [
         "LayerNorm((3,), eps=1e-05)", "Dropout(p=0.2)", "Flatten(start_dim=1, end_dim=-1)",
-        "MaxPool2d((2, 2), stride=(2, 2), padding=(0, 0))", "ReLU()",
+        "MaxPool2d(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False)", "ReLU()",
     ]  # fmt: skip
 
 
