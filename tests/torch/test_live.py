@@ -89,3 +89,28 @@ def test_state_dicts_move_over_by_name() -> None:
     fresh = cases.build(torch.nn, spec).eval()
     fresh.load_state_dict({k: torch.tensor(v) for k, v in ours.state_dict().items()})
     assert torch.equal(fresh(torch.tensor(x)), theirs(torch.tensor(x)))
+
+
+@pytest.mark.parametrize("name", cases.LAYERS)
+def test_state_dicts_have_pytorchs_names_and_shapes(name: str) -> None:
+    import torch
+
+    import deepglass as dg
+
+    spec, _ = cases.LAYERS[name]
+    theirs, ours = (cases.build(n, spec).state_dict() for n in (torch.nn, dg.nn))
+    assert {k: tuple(v.shape) for k, v in theirs.items()} == {k: v.shape for k, v in ours.items()}
+
+
+def test_parameters_of_pytorch_are_taken_whatever_their_type() -> None:
+    import torch
+
+    import deepglass as dg
+
+    theirs, ours = torch.nn.Linear(3, 2), dg.nn.Linear(3, 2)
+    ours.load_state_dict(dict(theirs.named_parameters()))
+    assert ours.weight.tolist() == theirs.weight.tolist()
+    rounded = theirs.to(torch.bfloat16)
+    ours.load_state_dict(rounded.state_dict())
+    assert ours.weight.tolist() == rounded.weight.tolist()
+    assert ours.weight.dtype is dg.float32
