@@ -119,11 +119,16 @@ def _conv_term(b: Any, i: Any, k: Any, x: Any, w: Any, types: Any, windows: Wind
 def _conv_transpose_term(
     b: Any, i: Any, k: Any, g: Any, w: Any, types: Any, windows: Windows
 ) -> Any:
+    """Not over all taps, but over the windows that lie over a place: nothing is multiplied by a
+    zero between strides."""
     n, group, c, *at = i
-    o, *taps = k
-    found = [v.source(b, a, t) for v, a, t in zip(windows, at, taps, strict=True)]
-    places, tests = [p for p, _ in found], [t for _, ts in found for t in ts]
-    return guarded(b, tests, lambda: g([n, group, o, *places])), w([group, o, c, *taps])
+    o, *backs = k
+    found = [v.over(b, a, back) for v, a, back in zip(windows, at, backs, strict=True)]
+    places, tests = [p for p, _, _ in found], [t for _, _, ts in found for t in ts]
+    taps = [tap for _, tap, _ in found]
+    ragged = [v.has_tap(b, tap) for v, tap in zip(windows, taps, strict=True) if v.ragged]
+    weight = guarded(b, ragged, lambda: w([group, o, c, *taps]))
+    return guarded(b, tests, lambda: g([n, group, o, *places])), weight
 
 
 def _weight_gradient_term(
@@ -210,7 +215,7 @@ CONV_TRANSPOSE: Op = Op(
     infer=_conv_transpose_type,
     reference=_conv_transpose_reference,
     kernel=Contraction(
-        over=lambda types, windows: (types[1].shape[1], *types[1].shape[3:]),
+        over=lambda types, windows: (types[1].shape[1], *(w.covers for w in windows)),
         term=_conv_transpose_term,
     ),
     gradient=(

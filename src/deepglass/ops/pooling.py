@@ -243,7 +243,7 @@ def _put_reference(g: np.ndarray, code: np.ndarray, windows: Windows) -> np.ndar
 def _put_rule(b: Any, i: Any, g: Any, code: Any, types: Any, windows: Windows) -> Any:
     axes = len(windows)
     total = None
-    for found in product(*(w.covering(b, a) for w, a in zip(windows, i[-axes:], strict=True))):
+    for found in product(*(w.all_over(b, a) for w, a in zip(windows, i[-axes:], strict=True))):
         at = [*i[:-axes], *(place for place, _, _ in found)]
         tests = [t for _, _, ts in found for t in ts]
         number = None

@@ -68,7 +68,7 @@ def _fold_type(x: TensorType, windows: Windows) -> TensorType:
 def _fold_rule(b: Any, i: Any, x: Any, types: Any, windows: Windows) -> Any:
     axes = len(windows)
     parts = []
-    for found in product(*(w.covering(b, a) for w, a in zip(windows, i[-axes:], strict=True))):
+    for found in product(*(w.all_over(b, a) for w, a in zip(windows, i[-axes:], strict=True))):
         at = [*i[:-axes], *(tap for _, tap, _ in found), *(place for place, _, _ in found)]
         parts.append(guarded(b, [t for _, _, ts in found for t in ts], partial(x, at)))
     return reduce(b.add, parts)

@@ -57,42 +57,53 @@ class Window:
             tests.append(b.lt(at, b.const(self.length, like=at)))
         return at, tests
 
-    def source(self, b: Any, at: Any, k: Any) -> tuple[Any, list[Any]]:
-        """The window whose tap ``k`` lies on element ``at``, and the conditions that it exists."""
-        shifted = b.add(at, b.const(self.before, like=at))
-        shifted = b.sub(shifted, b.mul(k, b.const(self.dilation, like=k)))
-        zero, step = b.const(0, like=at), b.const(self.stride, like=at)
-        end = b.const((self.count - 1) * self.stride + 1, like=at)
-        tests = [b.ge(shifted, zero), b.lt(shifted, end)]
-        if self.stride > 1:
-            tests.append(b.eq(b.mod(shifted, step), zero))
-            shifted = b.floordiv(shifted, step)
-        return shifted, tests
+    @property
+    def covers(self) -> int:
+        """How many windows can lie over one element; with dilation, how many taps could."""
+        return -(-self.kernel // self.stride) if self.dilation == 1 else self.kernel
 
-    def covering(self, b: Any, at: Any) -> list[tuple[Any, Any, list[Any]]]:
-        """For each window over element ``at``: its number, the tap that lies there, conditions.
+    def over(self, b: Any, at: Any, back: Any) -> tuple[Any, Any, list[Any]]:
+        """A window over element ``at``: its number, the tap that lies there, and conditions.
 
-        At most ceil(kernel / stride) windows without dilation cover an element; the last of
-        them is number (at + before) // stride. Dilated ones are found tap by tap.
+        Args:
+            back: which one, from 0 to `covers` - 1, as a number or as a scalar. Without dilation
+                that many windows before the last one, whose number is (at + before) // stride;
+                with dilation the one whose tap ``back`` lies there.
         """
-        if self.dilation > 1:
-            taps = [b.const(k, like=at) for k in range(self.kernel)]
-            return [(number, k, tests) for k in taps for number, tests in [self.source(b, at, k)]]
+        low, high = (back, back) if isinstance(back, int) else (0, self.covers - 1)
+        back = b.const(back, like=at) if isinstance(back, int) else back
+        stride, zero = b.const(self.stride, like=at), b.const(0, like=at)
         shifted = b.add(at, b.const(self.before, like=at))
-        last = b.floordiv(shifted, b.const(self.stride, like=at))
-        windows = []
-        for back in range(-(-self.kernel // self.stride)):
-            number = b.sub(last, b.const(back, like=at))
-            tap = b.sub(shifted, b.mul(number, b.const(self.stride, like=at)))
-            tests = []
-            if (self.length - 1 + self.before) // self.stride - back >= self.count:
-                tests.append(b.lt(number, b.const(self.count, like=at)))
-            if back:
-                tests.append(b.ge(number, b.const(0, like=at)))
-            if self.kernel % self.stride or self.kernel < self.stride:
-                tests.append(b.lt(tap, b.const(self.kernel, like=at)))
-            windows.append((number, tap, tests))
-        return windows
+        if self.dilation > 1:
+            shifted = b.sub(shifted, b.mul(back, b.const(self.dilation, like=at)))
+            end = b.const((self.count - 1) * self.stride + 1, like=at)
+            whole = b.eq(b.mod(shifted, stride), zero)
+            tests = [b.ge(shifted, zero), b.lt(shifted, end), whole]
+            return b.floordiv(shifted, stride), back, tests
+        number = b.sub(b.floordiv(shifted, stride), back)
+        tap = b.sub(shifted, b.mul(number, stride))
+        tests = []
+        if (self.length - 1 + self.before) // self.stride - low >= self.count:
+            tests.append(b.lt(number, b.const(self.count, like=at)))
+        if high:
+            tests.append(b.ge(number, zero))
+        if self.ragged:
+            tests.append(self.has_tap(b, tap))
+        return number, tap, tests
+
+    @property
+    def ragged(self) -> bool:
+        """Whether some elements have fewer windows over them than `covers`, so that `over` names
+        taps that do not exist."""
+        return self.dilation == 1 and self.kernel % self.stride > 0
+
+    def has_tap(self, b: Any, tap: Any) -> Any:
+        """The condition that there is such a tap."""
+        return b.lt(tap, b.const(self.kernel, like=tap))
+
+    def all_over(self, b: Any, at: Any) -> list[tuple[Any, Any, list[Any]]]:
+        """Every window over element ``at``, as `over` describes it."""
+        return [self.over(b, at, back) for back in range(self.covers)]
 
 
 Windows = tuple[Window, ...]  # one for each of a tensor's last axes
