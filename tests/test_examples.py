@@ -88,6 +88,23 @@ def test_the_readme_does_what_it_says(name: str) -> None:
     assert space["model"](space["x"]).argmax(1).tolist() == [0, 1, 1, 0]
 
 
+def test_the_page_on_optimizing_does_what_it_says() -> None:
+    text = (FOLDER.parent.parent / "docs" / "optimizing.md").read_text(encoding="utf-8")
+    space: dict[str, Any] = {"__name__": "page"}
+    for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(compile(code, "optimizing.md", "exec"), space)
+    assert space["losses"][0] > 0.3
+    assert space["losses"][-1] < 2e-3
+    assert space["bowl"].value < 1e-12
+    assert space["descent"].converged
+    assert "the search diverges: the value rose from 25 to 958" in space["wild"].message
+    assert abs(space["best"].x["price"] - 0.3) < 0.1
+    w = space["dg"].Parameter([1.0])
+    w.sum().backward()
+    space["Momentum"]([w]).step()
+    assert abs(w.item() - 0.9) < 1e-6
+
+
 def test_both_readmes_give_the_same_commands() -> None:
     def commands(name: str) -> list[str]:
         text = (FOLDER.parent.parent / name).read_text(encoding="utf-8")
