@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -330,3 +331,83 @@ def test_quantiles_are_scipys(dtype: str, backend: str) -> None:
     p = np.concatenate([np.linspace(0, 1, 10_001), 10.0 ** -np.linspace(1, 37, 500)]).astype(dtype)
     expected = special.ndtri(p.astype("f8"))
     assert_close("ndtri", dg.compile(dg.ndtri)(p), expected.astype(dtype))
+
+
+# Choosing -------------------------------------------------------------------------------
+
+
+def test_choices_follow_their_weights(backend: str) -> None:
+    weights = np.array([[1.0, 0.0, 2.0, 7.0], [0.25, 0.25, 0.5, 0.0]])
+    draw = dg.compile(lambda w: dg.multinomial(w, 20_000, replacement=True))
+    drawn = draw(weights).numpy()
+    assert drawn.shape == (2, 20_000)
+    for row, w in zip(drawn, weights, strict=True):
+        counts = np.bincount(row, minlength=4)
+        assert (counts[w == 0] == 0).all()
+        expected = w[w > 0] / w.sum() * 20_000
+        assert stats.chisquare(counts[w > 0], expected).pvalue > P_LEAST
+
+
+def test_choices_without_replacement_follow_their_weights(backend: str) -> None:
+    """The second choice is made among those that are left."""
+    weights = np.tile([1.0, 2.0, 5.0, 0.0], (20_000, 1))
+    drawn = dg.compile(lambda w: dg.multinomial(w, 2))(weights).numpy()
+    assert (drawn[:, 0] != drawn[:, 1]).all()
+    pairs = np.bincount(drawn[:, 0] * 3 + drawn[:, 1], minlength=9)
+    p = np.array([1, 2, 5]) / 8
+    expected = np.array([[p[i] * p[j] / (1 - p[i]) * (i != j) for j in range(3)] for i in range(3)])
+    some = expected.reshape(-1) > 0
+    assert pairs[~some].sum() == 0
+    assert stats.chisquare(pairs[some], expected.reshape(-1)[some] * 20_000).pvalue > P_LEAST
+
+
+def test_compiled_choices_are_the_eager_ones(backend: str) -> None:
+    weights = np.random.default_rng(0).uniform(0, 1, (3, 700)).astype("f4")
+    for replacement in (False, True):
+        dg.manual_seed(1)
+        eager = dg.multinomial(weights, 500, replacement).tolist()
+        dg.manual_seed(1)
+        draw = dg.compile(lambda w, r=replacement: dg.multinomial(w, 500, r))
+        assert draw(weights).tolist() == eager
+        assert dg.default_generator.counter.item() == 3 * (500 if replacement else 700)
+
+
+def test_choices_of_one_row() -> None:
+    assert dg.multinomial([0.0, 2.0], 3, replacement=True).tolist() == [1, 1, 1]
+    assert sorted(dg.multinomial([1, 5, 0, 2], 3).tolist()) == [0, 1, 3]
+    assert dg.multinomial(dg.ones(0, 3), 2).shape == (0, 2)
+
+
+def test_every_order_is_equally_likely(backend: str) -> None:
+    draw = dg.compile(lambda: dg.randperm(4))
+    orders = [tuple(draw().tolist()) for _ in range(1200)]
+    counts = [orders.count(order) for order in itertools.permutations(range(4))]
+    assert sum(counts) == 1200
+    assert stats.chisquare(counts).pvalue > P_LEAST
+
+
+def test_a_permutation_is_the_order_of_its_bits() -> None:
+    bits = dg.Generator(6).bits((1000,), dg.uint64).numpy()
+    order = dg.randperm(1000, generator=dg.Generator(6), dtype="int32")
+    assert order.dtype is dg.int32
+    assert order.tolist() == np.argsort(bits).tolist()
+    assert dg.randperm(0).tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: dg.multinomial(1.0, 1), ShapeError, r"got float32\[\]. Flatten"),
+        (lambda: dg.multinomial(dg.ones(2, 3, 5), 1), ShapeError, r"got float32\[2, 3, 5\]"),
+        (lambda: dg.multinomial([1.0, -2.0], 1), DomainError, "not negative; got -2.0. Apply"),
+        (lambda: dg.multinomial([1.0, np.inf], 1), DomainError, "are finite .*; got inf"),
+        (lambda: dg.multinomial([0.0, 0.0], 1, True), DomainError, "got 1 from 0. Draw fewer"),
+        (lambda: dg.multinomial([1.0, 0.0], 2), DomainError, "got 2 from 1. Draw fewer, or with"),
+        (lambda: dg.multinomial([1.0], 0), DomainError, "at least one is drawn"),
+        (lambda: dg.randperm(-1), DomainError, "is not negative; got -1. Pass"),
+        (lambda: dg.randperm(3, dtype="float32"), DTypeError, "whole numbers are put in order"),
+    ],
+)
+def test_misuse_of_choices_says_what_to_do(call: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        call()

@@ -102,6 +102,7 @@ from .random import (
 from .reduction import all, amax, amin, any, argmax, argmin, max, mean, min, sum
 from .repeating import meshgrid, repeat, repeat_interleave, tile
 from .running import cumprod, cumsum, prod
+from .sampling import multinomial, randperm
 from .selecting import index_add, index_copy, index_select
 from .slicing import chunk, narrow, pad, split, unbind
 from .softmax import log_softmax, logaddexp, logsumexp, softmax
@@ -116,16 +117,17 @@ __all__ = [
     "bitwise_not", "bitwise_or", "bitwise_xor", "bmm", "broadcast_to", "cat", "ceil", "chunk",
     "clamp", "clamp_max", "clamp_min", "clip", "conv1d", "conv2d", "conv_transpose1d",
     "conv_transpose2d", "cos", "cumprod", "cumsum", "default_generator", "div", "dot", "eq",
-    "erf", "exp", "expand", "expm1", "flatten", "flip", "floor", "floor_divide", "gather", "ge",
-    "getitem", "gt", "heaviside", "index_add", "index_copy", "index_select", "iota", "isfinite",
-    "isinf", "isnan", "le", "log", "log1p", "log2", "log10", "log_softmax", "logaddexp",
-    "logical_and", "logical_not", "logical_or", "logical_xor", "logsumexp", "lt", "manual_seed",
-    "masked_fill", "masked_select", "matmul", "max", "max_pool1d", "max_pool2d", "maximum",
-    "mean", "meshgrid", "min", "minimum", "mm", "movedim", "mul", "mv", "narrow", "ndtri", "ne",
-    "neg", "nonzero", "norm", "normal", "one_hot", "outer", "pad", "permute", "pow", "prod",
-    "rand", "rand_like", "randint", "randn", "randn_like", "reciprocal", "relu", "remainder",
-    "repeat", "repeat_interleave", "reshape", "roll", "round", "rsqrt", "scatter",
-    "scatter_add", "sigmoid", "sign", "sin", "softmax", "sort", "split", "sqrt", "square",
-    "squeeze", "stack", "std", "sub", "sum", "swapaxes", "take_along_dim", "tanh", "tile", "to",
-    "topk", "transpose", "trunc", "unbind", "unflatten", "uniform", "unsqueeze", "var", "where",
+    "erf", "exp", "expand", "expm1", "flatten", "flip", "floor", "floor_divide", "gather",
+    "ge", "getitem", "gt", "heaviside", "index_add", "index_copy", "index_select", "iota",
+    "isfinite", "isinf", "isnan", "le", "log", "log1p", "log2", "log10", "log_softmax",
+    "logaddexp", "logical_and", "logical_not", "logical_or", "logical_xor", "logsumexp", "lt",
+    "manual_seed", "masked_fill", "masked_select", "matmul", "max", "max_pool1d", "max_pool2d",
+    "maximum", "mean", "meshgrid", "min", "minimum", "mm", "movedim", "mul", "multinomial",
+    "mv", "narrow", "ndtri", "ne", "neg", "nonzero", "norm", "normal", "one_hot", "outer",
+    "pad", "permute", "pow", "prod", "rand", "rand_like", "randint", "randn", "randn_like",
+    "randperm", "reciprocal", "relu", "remainder", "repeat", "repeat_interleave", "reshape",
+    "roll", "round", "rsqrt", "scatter", "scatter_add", "sigmoid", "sign", "sin", "softmax",
+    "sort", "split", "sqrt", "square", "squeeze", "stack", "std", "sub", "sum", "swapaxes",
+    "take_along_dim", "tanh", "tile", "to", "topk", "transpose", "trunc", "unbind",
+    "unflatten", "uniform", "unsqueeze", "var", "where",
 ]  # fmt: skip
