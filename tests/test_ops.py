@@ -146,7 +146,7 @@ def test_nan_wins_every_maximum(where: str, backend: str) -> None:
     assert np.array_equal(columns, x.max(0), equal_nan=True)
 
 
-@pytest.mark.parametrize("dtype", ["int64", "int32", "uint8", "bool"])
+@pytest.mark.parametrize("dtype", ["int64", "int32", "int16", "int8", "uint8", "bool"])
 def test_whole_numbers_and_truth_values(dtype: str, backend: str) -> None:
     """What computes with floats in the samples computes with these, too."""
     rng = np.random.default_rng(0)
@@ -175,15 +175,6 @@ def test_whole_numbers_and_truth_values(dtype: str, backend: str) -> None:
         found = [x + y, x - y, x * y, x * 2 + 1, x.astype("f4") / 2]
         for k, got in enumerate(arithmetic(x, y)):
             assert_close(f"arithmetic {k}", got, found[k])
-
-
-@pytest.mark.parametrize("dtype", ["int32", "int64", "uint8"])
-def test_floats_out_of_range_become_the_nearest_end(dtype: str, backend: str) -> None:
-    x = np.array([3e38, -3e38, np.inf, -np.inf, np.nan, 1.5], np.float32)
-    low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
-    expected = [high, low, high, low, 0, 1]
-    assert deepglass.tensor(x).to(dtype).tolist() == expected
-    assert deepglass.compile(lambda x: x.to(dtype))(x).tolist() == expected
 
 
 def test_floats_become_whole_numbers_towards_zero(backend: str) -> None:

@@ -323,6 +323,18 @@ def test_a_chain_rounds_at_every_op(half: str, backend: str) -> None:
     assert same_numbers(dg.tensor(x) + 1 - 1, expected)
 
 
+def test_each_type_has_a_program_of_its_own(backend: str) -> None:
+    scale = dg.bfloat16.numpy.type(0.1)  # as a NumPy number, in the closure
+    function = dg.compile(lambda x: (x * 3, x * scale))
+    for name in ("float16", "bfloat16", "int8", "uint16", "float16", "bfloat16"):
+        x = np.array([1, 2, 3], DTYPES[name].numpy)
+        for argument in (x, dg.tensor(x)):
+            tripled, scaled = function(argument)
+            assert (tripled.dtype, tripled.tolist()) == (DTYPES[name], [3, 6, 9])
+            assert scaled.dtype is promote(DTYPES[name], dg.bfloat16)
+    assert len(function.programs) == 8  # an array and a tensor of each
+
+
 @pytest.mark.parametrize("half", HALVES)
 def test_means_do_not_overflow(half: str, backend: str) -> None:
     x = np.full((7, 300), 600.0, DTYPES[half].numpy)
