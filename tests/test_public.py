@@ -176,11 +176,12 @@ print(*{m.partition(".")[0] for m in sys.modules})
 
 
 def test_import_takes_less_than_a_fifth_of_a_second_beyond_numpy(tmp_path: Path) -> None:
+    """Of processor time, so that it does not matter what else the machine does."""
     code = """
 import numpy, time
-started = time.perf_counter()
+started = time.process_time()
 import deepglass
-print(time.perf_counter() - started)
+print(time.process_time() - started)
 """
     _python(code, PYTHONPYCACHEPREFIX=str(tmp_path))  # compiles the modules
     assert min(float(_python(code, PYTHONPYCACHEPREFIX=str(tmp_path))) for _ in range(5)) < 0.2
