@@ -77,6 +77,22 @@ MOVES: dict[str, tuple[Callable[..., Any], Callable[[Array], Any], tuple[int, ..
         lambda x: dg.meshgrid([x, x[:2], x[:4]], indexing="xy"),
         lambda x: np.meshgrid(x, x[:2], x[:4]), (5,),
     ),
+    "diagonal": (lambda x: x.diagonal(), np.diagonal, (3, 5)),
+    "diagonal above": (
+        lambda x: x.diagonal(1, -1, 0), lambda x: np.diagonal(x, 1, -1, 0), (5, 2, 3),
+    ),
+    "diagonal below": (lambda x: x.diagonal(-2), lambda x: np.diagonal(x, -2), (7, 3, 2)),
+    "diagonal outside": (lambda x: x.diagonal(5), lambda x: np.diagonal(x, 5), (3, 5)),
+    "diag of a matrix": (lambda x: x.diag(-1), lambda x: np.diag(x, -1), (5, 3)),
+    "diag of a vector": (lambda x: x.diag(), np.diag, (3,)),
+    "diag of a vector above": (lambda x: x.diag(2), lambda x: np.diag(x, 2), (3,)),
+    "diag of a vector below": (lambda x: x.diag(-1), lambda x: np.diag(x, -1), (3,)),
+    "diag of nothing": (lambda x: x.diag(1), lambda x: np.zeros((1, 1)), (0,)),
+    "trace": (lambda x: x.trace(), np.trace, (5, 3)),
+    "tril": (lambda x: x.tril(), np.tril, (3, 5)),
+    "tril above": (lambda x: x.tril(1), lambda x: np.tril(x, 1), (2, 5, 3)),
+    "triu": (lambda x: x.triu(), np.triu, (2, 3, 5)),
+    "triu below": (lambda x: x.triu(-2), lambda x: np.triu(x, -2), (5, 3)),
     "clone": (lambda x: x.clone(), lambda x: x, (2, 3)),
 }  # fmt: skip
 
@@ -134,6 +150,15 @@ def test_slopes(name: str) -> None:
         (lambda x: x.repeat_interleave(-1, 0), "repeat_interleave: .*from 0; got -1"),
         (lambda x: x.repeat_interleave(2, 2), "repeat_interleave: dim counts axes"),
         (lambda x: dg.meshgrid(x), r"meshgrid: positions have one axis; got float32\[2, 3\]"),
+        (lambda x: x.diagonal(0, 1, -1), "diagonal: .*two axes; got dim 1 and -1"),
+        (lambda x: x.diagonal(0, 0, 2), "diagonal: dim counts axes from -2 to 1 here; got 2"),
+        (lambda x: x[0].diagonal(), r"diagonal: a matrix, .*; got float32\[3\]"),
+        (lambda x: x[None].diag(), r"diag: one or two axes; got float32\[1, 2, 3\]. Use diagonal"),
+        (lambda x: x.sum().diag(), r"diag: one or two axes; got float32\[\]"),
+        (lambda x: x[0].trace(), r"trace: a matrix is needed; got float32\[3\]"),
+        (lambda x: x[None].trace(), "trace: a matrix is needed; .*Use diagonal for batches"),
+        (lambda x: x[0].tril(), r"tril: a matrix, .*got float32\[3\]"),
+        (lambda x: x.sum().triu(), r"triu: a matrix, .*got float32\[\]"),
         (lambda x: x[0].mT, r"mT: the last two axes are exchanged; got float32\[3\]"),
     ],
 )
@@ -145,6 +170,12 @@ def test_misuses(call: Callable[[Any], Any], message: str) -> None:
 def test_the_indexing_of_a_grid_is_one_of_two() -> None:
     with pytest.raises(ValueError, match="meshgrid: indexing is 'ij' or 'xy'; got 'yx'"):
         dg.meshgrid(dg.ones(2), indexing="yx")
+
+
+def test_a_mask_keeps_its_type_in_a_triangle() -> None:
+    mask = dg.ones(2, 3, dtype=bool).tril()
+    assert mask.dtype is dg.bool
+    assert mask.tolist() == [[True, False, False], [True, True, False]]
 
 
 def test_pieces_are_values_of_their_own() -> None:

@@ -5,6 +5,8 @@ from .adaptive import adaptive_avg_pool1d, adaptive_max_pool1d
 from .contraction import bmm, dot, matmul, mm, mv, outer
 from .convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from .counting import iota, one_hot
+from .diagonals import diag, diagonal, trace, tril, triu
+from .einstein import einsum, tensordot
 from .elementwise import (
     abs,
     add,
@@ -116,18 +118,19 @@ __all__ = [
     "amin", "any", "argmax", "argmin", "argsort", "avg_pool1d", "bernoulli", "bitwise_and",
     "bitwise_not", "bitwise_or", "bitwise_xor", "bmm", "broadcast_to", "cat", "ceil", "chunk",
     "clamp", "clamp_max", "clamp_min", "clip", "conv1d", "conv2d", "conv_transpose1d",
-    "conv_transpose2d", "cos", "cumprod", "cumsum", "default_generator", "div", "dot", "eq",
-    "erf", "exp", "expand", "expm1", "flatten", "flip", "floor", "floor_divide", "gather",
-    "ge", "getitem", "gt", "heaviside", "index_add", "index_copy", "index_select", "iota",
-    "isfinite", "isinf", "isnan", "le", "log", "log1p", "log2", "log10", "log_softmax",
-    "logaddexp", "logical_and", "logical_not", "logical_or", "logical_xor", "logsumexp", "lt",
-    "manual_seed", "masked_fill", "masked_select", "matmul", "max", "max_pool1d", "max_pool2d",
-    "maximum", "mean", "meshgrid", "min", "minimum", "mm", "movedim", "mul", "multinomial",
-    "mv", "narrow", "ndtri", "ne", "neg", "nonzero", "norm", "normal", "one_hot", "outer",
-    "pad", "permute", "pow", "prod", "rand", "rand_like", "randint", "randn", "randn_like",
-    "randperm", "reciprocal", "relu", "remainder", "repeat", "repeat_interleave", "reshape",
-    "roll", "round", "rsqrt", "scatter", "scatter_add", "sigmoid", "sign", "sin", "softmax",
-    "sort", "split", "sqrt", "square", "squeeze", "stack", "std", "sub", "sum", "swapaxes",
-    "take_along_dim", "tanh", "tile", "to", "topk", "transpose", "trunc", "unbind",
-    "unflatten", "uniform", "unsqueeze", "var", "where",
+    "conv_transpose2d", "cos", "cumprod", "cumsum", "default_generator", "diag", "diagonal",
+    "div", "dot", "einsum", "eq", "erf", "exp", "expand", "expm1", "flatten", "flip", "floor",
+    "floor_divide", "gather", "ge", "getitem", "gt", "heaviside", "index_add", "index_copy",
+    "index_select", "iota", "isfinite", "isinf", "isnan", "le", "log", "log1p", "log2", "log10",
+    "log_softmax", "logaddexp", "logical_and", "logical_not", "logical_or", "logical_xor",
+    "logsumexp", "lt", "manual_seed", "masked_fill", "masked_select", "matmul", "max",
+    "max_pool1d", "max_pool2d", "maximum", "mean", "meshgrid", "min", "minimum", "mm",
+    "movedim", "mul", "multinomial", "mv", "narrow", "ndtri", "ne", "neg", "nonzero", "norm",
+    "normal", "one_hot", "outer", "pad", "permute", "pow", "prod", "rand", "rand_like",
+    "randint", "randn", "randn_like", "randperm", "reciprocal", "relu", "remainder", "repeat",
+    "repeat_interleave", "reshape", "roll", "round", "rsqrt", "scatter", "scatter_add",
+    "sigmoid", "sign", "sin", "softmax", "sort", "split", "sqrt", "square", "squeeze", "stack",
+    "std", "sub", "sum", "swapaxes", "take_along_dim", "tanh", "tensordot", "tile", "to",
+    "topk", "trace", "transpose", "tril", "triu", "trunc", "unbind", "unflatten", "uniform",
+    "unsqueeze", "var", "where",
 ]  # fmt: skip

@@ -23,6 +23,7 @@ from . import reduction as r
 from . import statistics as s
 from .activation import relu
 from .contraction import bmm, dot, matmul, mm, mv, outer
+from .diagonals import diag, diagonal, trace, tril, triu
 from .indexing import gather, scatter, scatter_add, take_along_dim
 from .keys import getitem, owned, setitem
 from .masking import masked_fill, masked_select, nonzero
@@ -146,6 +147,7 @@ METHODS: dict[str, Any] = {
     "index_add": index_add, "index_copy": index_copy,
     "masked_fill": masked_fill, "masked_select": masked_select, "nonzero": nonzero,
     "sort": sort, "argsort": argsort, "topk": topk,
+    "diagonal": diagonal, "diag": diag, "trace": trace, "tril": tril, "triu": triu,
     "squeeze": m.squeeze, "unsqueeze": m.unsqueeze, "unflatten": m.unflatten,
     "movedim": m.movedim, "swapaxes": m.swapaxes, "expand": m.expand, "expand_as": _expand_as,
     "view_as": _view_as, "reshape_as": _view_as, "narrow": narrow, "split": split,
