@@ -71,6 +71,44 @@ RECORDS = (
     ),
 )
 
+LAYERS = (
+    Fault(
+        "a mean of losses that forgets the weights of their classes",
+        "ops/classification.py",
+        "        q, counts = q * w, sum(hot * w, dim) if labelled else None\n",
+        "        q, counts = q * w, counts\n",
+        ("tests/test_losses.py", "-k", "cross_entropy_by_hand"),
+    ),
+    Fault(
+        "a target that is broadcast",
+        "ops/losses.py",
+        "    if x.shape != y.shape:\n",
+        "    if x.numel() != y.numel():\n",
+        ("tests/test_losses.py", "-k", "column"),
+    ),
+    Fault(
+        "a running variance that is biased",
+        "ops/normalization.py",
+        "variance * (count / (count - 1))",
+        "variance",
+        ("tests/test_nn.py", "-k", "batch_norm"),
+    ),
+    Fault(
+        "a padding row that is trained",
+        "ops/embedding.py",
+        "where(padded, rows.detach(), rows)",
+        "where(padded, rows, rows)",
+        ("tests/test_nn.py", "-k", "embedding"),
+    ),
+    Fault(
+        "a state dict that is loaded in part before it fails",
+        "nn/state.py",
+        "    if problems:\n",
+        "    if problems and not values:\n",
+        ("tests/test_module.py", "-k", "loading"),
+    ),
+)
+
 TRACING = (
     Fault(
         "handles not restored after an exception",
@@ -166,7 +204,7 @@ TYPES = (
     ),
 )
 
-FAULTS = (*RECORDS, *TRACING, *KERNELS, *TYPES)
+FAULTS = (*RECORDS, *LAYERS, *TRACING, *KERNELS, *TYPES)
 
 
 def applies(fault: Fault) -> bool:
