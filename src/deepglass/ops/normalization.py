@@ -200,7 +200,7 @@ def rms_norm(
     tensor([[0.8485, 1.1314]])
     """
     x, dims = _last_axes("rms_norm", input, normalized_shape)
-    least = float(np.finfo(x.dtype.numpy).eps) if eps is None else eps
+    least = float(np.finfo(x.dtype.wide.numpy).eps) if eps is None else eps
     y = x * rsqrt(mean(x * x, dims, keepdim=True) + least)
     return y if weight is None else y * weight
 
