@@ -185,10 +185,16 @@ class RandomProgram:
         if not fitting:
             return None
         x = self._pick(rng, fitting)
+        channels, stride, padding = x.shape[1], *map(int, rng.integers((1, 0), (3, 2)))
         if rng.random() < 0.5:
-            return dg.max_pool2d(x, 2, int(rng.integers(1, 3)))
-        weight = dg.tensor(self._values(rng, (3, x.shape[1], 2, 2)), x.dtype)
-        return dg.conv2d(x, weight, padding=int(rng.integers(2))) * 0.3
+            pool2d = (dg.max_pool2d, functional.avg_pool2d)[rng.integers(2)]
+            return pool2d(x, 2, stride, padding)
+        if rng.random() < 0.3:
+            weight = dg.tensor(self._values(rng, (channels, 3, 2, 2)), x.dtype)
+            return dg.conv_transpose2d(x, weight, None, stride, padding) * 0.3
+        groups = channels if rng.random() < 0.3 else 1
+        weight = dg.tensor(self._values(rng, (3 * groups, channels // groups, 2, 2)), x.dtype)
+        return dg.conv2d(x, weight, None, stride, padding, groups=groups) * 0.3
 
     def noise(self, rng: np.random.Generator, pool: list[Tensor]) -> Tensor:
         x = self._pick(rng, pool)
