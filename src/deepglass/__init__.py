@@ -10,6 +10,7 @@ tensor([2., 4.])
 from . import nn, optim
 from .autodiff import backward, grad, value_and_grad
 from .backends import use as backend
+from .checkpoint import checkpoint
 from .compile import compile
 from .create import (
     arange,
@@ -244,6 +245,7 @@ __all__ = [
     "broadcast_to",
     "cat",
     "ceil",
+    "checkpoint",
     "chunk",
     "clamp",
     "clamp_max",

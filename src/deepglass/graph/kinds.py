@@ -21,6 +21,7 @@ a list of scalars, one per axis.
 | Composite   | whatever its expansion into other ops computes                 | softmax        |
 | Host        | whatever the record's reference computes, in NumPy             | argsort        |
 | Scan        | one computation repeated, each time from the result before     | scan           |
+| After       | x[i], not before the other inputs are there                    | checkpoint     |
 """
 
 from __future__ import annotations
@@ -165,6 +166,15 @@ class Host:
 
 
 @dataclass(frozen=True)
+class After:
+    """The first input, unchanged; what reads it is computed only once the others are there.
+
+    For a value that is computed again to save the memory in between, and must not be computed
+    again at once.
+    """
+
+
+@dataclass(frozen=True)
 class Scan(Host):
     """A recorded step, carried out once for each row of some inputs, in order.
 
@@ -175,4 +185,6 @@ class Scan(Host):
     """
 
 
-Kind = Leaf | Elementwise | View | Pull | Reduction | Contraction | Scatter | Composite | Host
+Kind = (
+    Leaf | Elementwise | View | Pull | Reduction | Contraction | Scatter | Composite | Host | After
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..graph.cost import cost
 from ..graph.graph import Graph, Node, derived, like
-from ..graph.kinds import Elementwise, Leaf, Pull, Scan, View
+from ..graph.kinds import After, Elementwise, Leaf, Pull, Scan, View
 from ..graph.op import REGISTRY, widened_params
 from ..graph.types import DType, TensorType, float32
 
@@ -37,7 +37,7 @@ def _computes_nothing(node: Node) -> bool:
     kernel = node.op.kernel
     if isinstance(kernel, (Elementwise, Pull)):
         return bool(node.inputs) and cost(node) == 0
-    return isinstance(kernel, (Leaf, View, Scan))
+    return isinstance(kernel, (Leaf, View, Scan, After))
 
 
 def _is_door(node: Node) -> bool:

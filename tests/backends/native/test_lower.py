@@ -79,6 +79,20 @@ def test_sums_over_the_same_elements_share_one_pass():
     assert len(nest.accums) == 3
 
 
+def test_not_every_sum_shares_one_pass():
+    """They would need more registers than there are, and keep what they sum in memory."""
+    x = np.random.default_rng(0).standard_normal((300, 70))
+    many = dg.compile(lambda x: [dg.sum(x * k, 1) for k in range(40)], backend="native")
+    (level,) = many.program(x).executable.loops.levels
+    counts = [len(n.accums) for phase in level for n in phase.nests]
+    assert sum(counts) == 40
+    assert max(counts) == 8
+    for k, total in enumerate(many(x)):
+        np.testing.assert_allclose(total, (x * k).sum(1), atol=1e-9)
+    unlike = loops(lambda x, y: (dg.sum(x, 1), dg.sum(y, 1)), x, x)
+    assert [len(n.accums) for phase in unlike.levels[0] for n in phase.nests] == [1, 1]
+
+
 def test_random_masks_are_made_again_and_never_stored():
     x = np.ones((64, 100), np.float32)
 

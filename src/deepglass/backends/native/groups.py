@@ -24,6 +24,7 @@ from .recipe import Read, Recipe, domain, identity, without_ones
 from .vocabulary import index_of
 
 MOST_CHAINED = 6  # roots after the first that may follow one another in one set of loops
+MOST_SUMS = 8  # sums in one set of loops: each takes registers, and waits for the last
 ALONE = (Scatter, Host)  # kinds whose roots share loops with no other
 WORTH_THREADS = 16_384  # element operations above which a group of its own is split by rows
 
@@ -122,8 +123,10 @@ class Grouping:
             return False
         mine = [r for r in recipe.reads if group.holds(r.source)]
         if recipe.accum is not None:
+            if mine or not all(m.accum is not None for m in group.members):
+                return False
             same = any(_same_loops(recipe, m) for m in group.members)
-            return same and not mine and all(m.accum is not None for m in group.members)
+            return same and len(group.members) < MOST_SUMS and _worth_one_pass(recipe, group)
         if sum(m.accum is None for m in group.members) >= MOST_CHAINED:
             return False
         return bool(mine) and all(at_own_element(r, recipe.axes) for r in mine)
@@ -131,6 +134,14 @@ class Grouping:
     def sorted(self) -> list[Group]:
         """Return the groups so that each comes after those it depends on."""
         return sorted(self.groups, key=lambda g: (len(self._before[g.number]), g.number))
+
+
+def _worth_one_pass(recipe: Recipe, group: Group) -> bool:
+    """Whether a sum may wait for the others of ``group``: what it sums is in memory meanwhile,
+    which is much, unless they read the same, or little."""
+    read = {r.source.id for r in group.reads}
+    points = prod(a.extent for a in (*recipe.axes, *recipe.over))
+    return points < WORTH_THREADS or any(r.source.id in read for r in recipe.reads)
 
 
 def _same_loops(a: Recipe, b: Recipe) -> bool:

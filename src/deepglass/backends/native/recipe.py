@@ -14,7 +14,7 @@ from typing import Any
 
 from ...errors import BackendError
 from ...graph.graph import Node
-from ...graph.kinds import Contraction, Elementwise, Host, Pull, Reduction, Scatter, View
+from ...graph.kinds import After, Contraction, Elementwise, Host, Pull, Reduction, Scatter, View
 from ...graph.types import Shape
 from .ir import Acc, Accum, Axis, Buffer, Call, Const, Expr, Index, Load
 from .roots import base, is_leaf, is_number, same_without_ones
@@ -131,11 +131,22 @@ class Evaluator:
             return element
         if isinstance(kernel, View):
             return self._view(node, at)
+        if isinstance(kernel, After):
+            self._wait_for(node.inputs[1:])
+            return self.value(node.inputs[0], at)
         if isinstance(kernel, Pull):
             reads = self.readers(node)
             element = kernel.rule(self.b, at, *reads, types=_types(node), **node.params)
             return element
         raise BackendError(f"native: {node.op.name} is computed by loops of its own; it was not.")
+
+    def _wait_for(self, nodes: Sequence[Node]) -> None:
+        """Note whatever the whole of ``nodes`` is computed from as read, from everywhere."""
+        first = len(self.reads)
+        for node in nodes:
+            self.value(node, identity(node.type.shape, domain(node.type.shape, "j")))
+        waited = [Read(r.source, None, None) for r in self.reads[first:] if not is_leaf(r.source)]
+        self.reads[first:] = waited
 
     def readers(self, node: Node) -> list[Callable[[Sequence[Scalar]], Scalar]]:
         """Return a function per input that reads it at any index."""

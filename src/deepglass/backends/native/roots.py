@@ -12,7 +12,17 @@ from math import prod
 
 from ...graph.cost import cost, guarded
 from ...graph.graph import CONSTANT, Graph, Node
-from ...graph.kinds import Contraction, Elementwise, Host, Leaf, Pull, Reduction, Scatter, View
+from ...graph.kinds import (
+    After,
+    Contraction,
+    Elementwise,
+    Host,
+    Leaf,
+    Pull,
+    Reduction,
+    Scatter,
+    View,
+)
 
 ANCHORS = (Reduction, Contraction, Scatter, Host)
 WORTH_STORING = 16  # cost above which a value with several users is stored
@@ -96,6 +106,8 @@ def _store_inputs(node: Node, costs: dict[int, float], roots: set[int]) -> None:
     elif isinstance(node.op.kernel, Host):
         for source in node.inputs:
             _store(base(source), roots)
+    elif isinstance(node.op.kernel, After) and _reads_memory(node.inputs[0]):
+        _store(base(node.inputs[0]), roots)
     elif isinstance(node.op.kernel, Contraction):
         for source in node.inputs:
             _store(_moved(source), roots)
@@ -115,11 +127,16 @@ def _store_inputs(node: Node, costs: dict[int, float], roots: set[int]) -> None:
 
 def _moved(node: Node) -> Node:
     """Return what a chain of views and single-input movements takes its elements from."""
-    while isinstance(node.op.kernel, (View, Pull)) and len(node.inputs) == 1:
+    while _moves(node):
         if isinstance(node.op.kernel, Pull) and node.op.kernel.reuse is not None:
             break  # it computes
         node = node.inputs[0]
     return node
+
+
+def _moves(node: Node) -> bool:
+    moves = isinstance(node.op.kernel, (View, Pull)) and len(node.inputs) == 1
+    return moves or isinstance(node.op.kernel, After)
 
 
 def _store(node: Node, roots: set[int]) -> None:
@@ -131,7 +148,8 @@ def _cost(node: Node, costs: dict[int, float], roots: set[int]) -> float:
     """About how many simple operations one element takes, inlined producers included."""
     if is_leaf(node) or node.id in roots:
         return 0
-    return cost(node) + sum(costs[i.id] for i in node.inputs)
+    inputs = node.inputs[:1] if isinstance(node.op.kernel, After) else node.inputs
+    return cost(node) + sum(costs[i.id] for i in inputs)
 
 
 def _worth_storing(node: Node, users: list[Node], costs: dict[int, float], roots: set[int]) -> bool:
