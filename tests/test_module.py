@@ -183,6 +183,18 @@ def test_layers_in_a_plain_list_are_worth_a_warning() -> None:
     ) as caught:
         model.layers = [nn.Linear(2, 2)]
     assert caught[0].filename == __file__
+    with pytest.warns(DeepglassWarning, match=r"layers in a plain dict.*ModuleDict"):
+        model.heads = {"left": nn.Linear(2, 2)}
+
+
+def test_a_module_is_made_before_its_parts() -> None:
+    class Hasty(nn.Module):
+        def __init__(self) -> None:
+            self.scale = 2.0
+            self.layer = nn.Linear(2, 2)
+
+    with pytest.raises(AttributeError, match=r"Hasty.layer: .* Write super\(\).__init__\(\) first"):
+        Hasty()
 
 
 def test_apply_visits_children_first() -> None:

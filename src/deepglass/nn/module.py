@@ -46,11 +46,18 @@ class Module(Traceable):
         if isinstance(held, _OWNED) and isinstance(value, Tensor) and not isinstance(value, _OWNED):
             self._replace(name, held, value)
             return
+        if isinstance(value, (Module, *_OWNED)) and "training" not in vars(self):
+            raise AttributeError(
+                f"{type(self).__name__}.{name}: a module is made before its parts; got "
+                f"{type(value).__name__}. Write super().__init__() first."
+            )
         CHANGES.structure += 1
-        if isinstance(value, (list, tuple)) and any(isinstance(v, Module) for v in value):
+        parts = value.values() if isinstance(value, dict) else value
+        if isinstance(value, (list, tuple, dict)) and any(isinstance(v, Module) for v in parts):
+            kind = "dict" if isinstance(value, dict) else "list"
             warn(
-                f"{type(self).__name__}.{name}: layers in a plain list are not found, so they are "
-                "neither trained nor saved. Use nn.ModuleList."
+                f"{type(self).__name__}.{name}: layers in a plain {kind} are not found, so they "
+                f"are neither trained nor saved. Use nn.Module{kind.title()}."
             )
         object.__setattr__(self, name, value)
 
