@@ -316,7 +316,7 @@ def test_interpolate_by_hand() -> None:
         ),
         (lambda: F.adaptive_max_pool2d(IMAGES, (2, 0)), ShapeError, "Choose a larger size"),
         (lambda: F.adaptive_max_pool1d(IMAGES, 2), ShapeError, r"\(batch, channels, length\)"),
-        (lambda: F.unfold(IMAGES[0, 0], 2), ShapeError, r"unfold: images are .* got \(5, 7\)"),
+        (lambda: F.unfold(IMAGES[0, 0], 2), ShapeError, r"unfold: the input is .* got \(5, 7\)"),
         (lambda: F.unfold(IMAGES, 9), ShapeError, "fits into the padded input"),
         (
             lambda: F.fold(np.ones((2, 12, 5), "f4"), 4, 2),

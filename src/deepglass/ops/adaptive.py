@@ -12,11 +12,11 @@ from typing import Any
 from ..errors import ShapeError
 from ..graph.tensor import Tensor, apply, as_floats
 from ..graph.types import Shape
-from .pooling import check_pooled, largest, numbered
+from .pooling import largest, numbered
 from .resampling import RESAMPLE, Resampling, covered
 from .selecting import index_select
 from .unfolding import mean_under
-from .window import Window, Windows, per_axis
+from .window import Window, Windows, check_axes, per_axis
 
 
 def check_lengths(name: str, shape: Shape, counts: Shape) -> None:
@@ -32,7 +32,7 @@ def check_lengths(name: str, shape: Shape, counts: Shape) -> None:
 def _prepared(name: str, axes: int, input: Any, output_size: Any) -> tuple[Tensor, Shape]:
     """Return the input and the lengths to reach; None keeps one."""
     x = as_floats(name, input)
-    check_pooled(name, axes, x)
+    check_axes(name, axes, x.shape)
     wanted = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * axes
     kept = (n if m is None else m for n, m in zip(x.shape[-axes:], wanted, strict=False))
     sizes = tuple(kept) if len(wanted) == axes else wanted

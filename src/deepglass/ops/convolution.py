@@ -9,7 +9,7 @@ from ..graph.tensor import Tensor, apply, as_floats, as_tensor
 from .correlation import CONV, CONV_TRANSPOSE
 from .elementwise import add, unify
 from .movement import reshape
-from .window import Window, per_axis, sliding
+from .window import Window, check_axes, per_axis, sliding
 
 
 def _paddings(
@@ -37,11 +37,7 @@ def _prepared(
 ) -> tuple[Tensor, Tensor]:
     """Return images and weights as the records want them."""
     x, w = unify((as_floats(name, input), as_tensor(weight)))
-    if x.ndim not in (axes + 1, axes + 2):
-        raise ShapeError(
-            f"{name}: images are (batch, channels, {_names(axes)}), or one of them without batch; "
-            f"got {x.shape}. Add a channel axis with x[:, None]."
-        )
+    check_axes(name, axes, x.shape)
     if x.ndim == axes + 1:
         x = reshape(x, 1, *x.shape)
     if not isinstance(groups, int) or groups < 1 or x.shape[1] % groups:
@@ -52,17 +48,14 @@ def _prepared(
     fits = w.ndim == axes + 2 and w.shape[0] % groups == 0
     if not fits or x.shape[1] != (w.shape[0] if transposed else groups * w.shape[1]):
         first, second = ("in", "out") if transposed else ("out", "in")
+        kernel = ("kernel length", "kernel height, kernel width")[axes - 1]
         raise ShapeError(
             f"{name}: weights are ({first}_channels, {second}_channels / groups, "
-            f"{_names(axes, 'kernel ')}) with the images' channels; got images {x.shape}, weights "
-            f"{w.shape} and groups {groups}."
+            f"{kernel}) with the images' channels; got images {x.shape}, weights {w.shape} and "
+            f"groups {groups}."
         )
     images = reshape(x, x.shape[0], groups, x.shape[1] // groups, *x.shape[2:])
     return images, reshape(w, groups, w.shape[0] // groups, *w.shape[1:])
-
-
-def _names(axes: int, prefix: str = "") -> str:
-    return ", ".join(prefix + n for n in (("length",), ("height", "width"))[axes - 1])
 
 
 def _finished(name: str, y: Tensor, bias: Any, batched: bool) -> Tensor:

@@ -27,6 +27,7 @@ from .samples import apart, real
 from .window import (
     Window,
     Windows,
+    check_axes,
     fold_windows,
     guarded,
     last_axes,
@@ -286,16 +287,6 @@ WINDOW_PUT: Op = Op(
 # The functions --------------------------------------------------------------------------
 
 
-def check_pooled(name: str, axes: int, x: Tensor) -> None:
-    """Raise unless ``x`` has ``axes`` axes behind its channels."""
-    if x.ndim not in (axes + 1, axes + 2):
-        lengths = ("length", "height, width")[axes - 1]
-        raise ShapeError(
-            f"{name}: the input is (batch, channels, {lengths}), or one of them without batch; got "
-            f"{x.shape}. Add a channel axis with x[:, None]."
-        )
-
-
 def pooled(
     name: str, axes: int, x: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any,
     ceil_mode: bool,
@@ -305,7 +296,7 @@ def pooled(
     Raises:
         ShapeError: arguments that do not fit one another, or ``x``.
     """
-    check_pooled(name, axes, x)
+    check_axes(name, axes, x.shape)
     kernel = per_axis(f"{name}: kernel_size", kernel_size, axes, 1)
     steps = kernel if stride is None else per_axis(f"{name}: stride", stride, axes, 1)
     gaps = per_axis(f"{name}: dilation", dilation, axes, 1)

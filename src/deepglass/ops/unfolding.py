@@ -25,6 +25,7 @@ from .samples import Samples, real
 from .window import (
     Window,
     Windows,
+    check_axes,
     fold_windows,
     guarded,
     per_axis,
@@ -252,11 +253,7 @@ def unfold(
             [2., 3.]])
     """
     x = as_tensor(input)
-    if x.ndim not in (3, 4):
-        raise ShapeError(
-            "unfold: images are (batch, channels, height, width), or one of them without batch; "
-            f"got {x.shape}. Add a channel axis with x[:, None]."
-        )
+    check_axes("unfold", 2, x.shape)
     windows = _windows("unfold", x.shape[-2:], kernel_size, dilation, padding, stride)
     columns = apply(UNFOLD, x, windows=windows)
     rows = x.shape[-3] * prod(w.kernel for w in windows)

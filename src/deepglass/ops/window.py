@@ -136,6 +136,16 @@ def per_axis(what: str, value: Any, axes: int, least: int = 0) -> tuple[int, ...
     return tuple(int(v) for v in values)
 
 
+def check_axes(name: str, axes: int, shape: Shape) -> None:
+    """Raise unless there are ``axes`` axes behind the channels."""
+    if len(shape) not in (axes + 1, axes + 2):
+        lengths = ("length", "height, width")[axes - 1]
+        raise ShapeError(
+            f"{name}: the input is (batch, channels, {lengths}), or one of them without batch; got "
+            f"{shape}. Add a channel axis with x[:, None]."
+        )
+
+
 def sliding(
     name: str,
     lengths: Shape,
