@@ -442,7 +442,7 @@ def test_slices_do_not_follow_their_base() -> None:
 @pytest.mark.parametrize("key", [slice(1, None), 0, slice(None), (None, 1)])
 def test_writing_into_a_slice_says_what_to_write_instead(write: Any, key: Any) -> None:
     x = dg.ones(3, 2)
-    with pytest.raises(TypeError, match=r"cut from another tensor.*Write base\[i\] = \.\.\."):
+    with pytest.raises(TypeError, match=r"taken from another tensor.*Write base\[i\] = \.\.\."):
         write(x[key])
     assert x.tolist() == [[1.0, 1.0]] * 3
 
@@ -580,3 +580,64 @@ def test_random_numbers_are_uniform() -> None:
     assert np.array_equal(x * 2.0**53, np.floor(x * 2.0**53))
     with pytest.raises(DTypeError, match="floats are drawn; got int64"):
         dg.rand(2, dtype="int64")
+
+
+# Methods that change ---------------------------------------------------------------------
+
+
+def test_methods_that_change_a_tensor_change_it_alone() -> None:
+    def changed(x: Any) -> list[Any]:
+        before, results = x.detach(), []
+        for change in (
+            lambda x: x.add_(2), lambda x: x.add_(x, alpha=-0.5), lambda x: x.sub_(1, alpha=2),
+            lambda x: x.mul_(x), lambda x: x.div_(4), lambda x: x.clamp_(max=1.5),
+            lambda x: x.fill_(7), lambda x: x.zero_(), lambda x: x.copy_([3.0, 4.0]),
+            lambda x: x.masked_fill_(x > 1, 0), lambda x: x.scatter_(0, dg.tensor([1]), 9),
+            lambda x: x.scatter_add_(0, dg.tensor([1, 1]), x),
+            lambda x: x.index_add_(0, dg.tensor([0]), x[1:]),
+            lambda x: x.index_copy_(0, dg.tensor([0]), x[1:]),
+        ):  # fmt: skip
+            y = before.clone()
+            assert change(y) is y
+            results.append(y)
+        results.append(before)
+        return results
+
+    expected = [
+        [3, 4], [0.5, 1], [-1, 0], [1, 4], [0.25, 0.5], [1, 1.5], [7, 7], [0, 0], [3, 4], [1, 0],
+        [1, 9], [1, 5], [3, 2], [2, 2], [1, 2],
+    ]  # fmt: skip
+    for run in (changed, dg.compile(changed)):
+        assert [y.tolist() for y in run(dg.tensor([1.0, 2.0]))] == expected
+
+
+def test_a_change_keeps_shape_and_type() -> None:
+    x = dg.tensor([1, 2])
+    x.add_(1.7).mul_(dg.tensor(2.5))
+    assert x.tolist() == [5, 7]
+    assert x.dtype is dg.int64
+    with pytest.raises(ShapeError, match=r"lengths are equal or 1, .*\(3, 2\) for \(2,\)"):
+        x.add_(dg.ones(3, 2))
+    with pytest.raises(TypeError, match="a slice is a value of its own"):
+        x[0].fill_(1)
+
+
+def test_data_is_the_value_without_its_history() -> None:
+    w = dg.tensor([1.0, 2.0], requires_grad=True)
+    (w * w).sum().backward()
+    assert not w.data.requires_grad
+    w.data -= 0.5 * w.grad
+    assert w.tolist() == [0.0, 0.0]
+    assert w.requires_grad
+    assert w.is_leaf
+    w.data = dg.tensor([3.0, 4.0])
+    assert w.tolist() == [3.0, 4.0]
+    with pytest.raises(TypeError, match=r"and so is \.data; .* under dg\.no_grad"):
+        w.data.zero_()
+
+
+def test_transposing_at_most_two_axes() -> None:
+    assert dg.ones(2, 3).t().shape == (3, 2)
+    assert dg.ones(3).t().shape == (3,)
+    with pytest.raises(ShapeError, match=r"t: at most two axes .*float32\[1, 2, 3\]. Use x.mT"):
+        dg.ones(1, 2, 3).t()

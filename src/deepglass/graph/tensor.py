@@ -18,7 +18,15 @@ from .graph import ALIAS, CONSTANT, Node
 from .methods import TensorMethods
 from .op import Op, widened_params
 from .storage import Storage
-from .trace import CHANGES, active_trace, check_seal, escaped, grad_enabled, record
+from .trace import (
+    CHANGES,
+    active_trace,
+    check_seal,
+    escaped,
+    grad_enabled,
+    record,
+    set_grad_enabled,
+)  # fmt: skip
 from .types import DType, Shape, TensorType, bool_, dtype_of, float32, int64, widened
 
 
@@ -325,6 +333,22 @@ class Tensor(TensorMethods):
     def detach(self) -> Tensor:
         """Return the same value without its history."""
         return Tensor.of(_renamed(read(self), requires_grad=False))
+
+    @property
+    def data(self) -> Tensor:
+        """The value without its history; what is assigned here is not recorded.
+
+        As everything that is taken from a tensor it is a value of its own: writing into it is
+        an error, ``x.data = ...`` and ``x.data -= ...`` are not.
+        """
+        value = self.detach()
+        value.is_slice = True
+        return value
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        with set_grad_enabled(False):
+            self.rebind(read(value))
 
 
 class Parameter(Tensor):

@@ -297,14 +297,15 @@ def _places(mask: Tensor) -> list[_Index]:
 
 
 def owned(x: Tensor) -> Tensor:
-    """Return ``x`` unless it is a slice, which would be written to in vain.
+    """Return ``x`` unless it was taken from another tensor: it would be written to in vain.
 
     Raises:
-        TypeError: it is a slice.
+        TypeError: it is a slice, or was reached by ``.data``.
     """
     if x.is_slice:
         raise TypeError(
-            f"assignment: a slice is a value of its own, not a window; this one, {x.type}, was "
-            "cut from another tensor that would not change. Write base[i] = ... instead."
+            f"assignment: a slice is a value of its own, not a window, and so is .data; {x.type} "
+            "here was taken from another tensor, which would not change. Write base[i] = ... or, "
+            "under dg.no_grad(), change the base itself."
         )
     return x

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import ShapeError
 from ..graph.graph import ALIAS
-from ..graph.tensor import Tensor, apply, as_tensor
+from ..graph.tensor import Tensor, apply
 from . import elementwise as e
 from . import functions as f
 from . import logic as l
@@ -24,8 +24,9 @@ from . import statistics as s
 from .activation import relu
 from .contraction import bmm, dot, matmul, mm, mv, outer
 from .diagonals import diag, diagonal, trace, tril, triu
+from .in_place import add_, augmented, copy_, div_, fill_, mul_, sub_, writing, zero_
 from .indexing import gather, scatter, scatter_add, take_along_dim
-from .keys import getitem, owned, setitem
+from .keys import getitem, setitem
 from .masking import masked_fill, masked_select, nonzero
 from .norms import norm
 from .repeating import repeat, repeat_interleave, tile
@@ -39,36 +40,6 @@ from .turning import flip, roll
 
 def _reflected(function: Callable[..., Tensor]) -> Callable[[Tensor, Any], Tensor]:
     return lambda x, y: function(y, x)
-
-
-def _in_place(function: Callable[..., Tensor]) -> Callable[[Tensor, Any], Tensor]:
-    def method(x: Tensor, y: Any) -> Tensor:
-        value = e.to(_fitting(function(x, y), x), x.dtype)
-        if x.is_slice:  # x[i] += y: Python writes the result back into the base
-            return value
-        x.rebind(value.node)
-        return x
-
-    return method
-
-
-def _fitting(value: Tensor, x: Tensor) -> Tensor:
-    return value if value.shape == x.shape else m.broadcast_to(value, x.shape)
-
-
-def _fill(value: float) -> Callable[[Tensor], Tensor]:
-    def method(x: Tensor) -> Tensor:
-        owned(x).rebind(m.broadcast_to(Tensor(value, x.dtype), x.shape).node)
-        return x
-
-    return method
-
-
-def _copy(x: Tensor, source: Any) -> Tensor:
-    """Give the tensor the values of ``source``, converted and broadcast."""
-    value = _fitting(e.to(as_tensor(source), x.dtype), x)
-    owned(x).rebind(apply(ALIAS, value).node)
-    return x
 
 
 def _as_type(name: str) -> Callable[[Tensor], Tensor]:
@@ -94,6 +65,12 @@ def _expand_as(x: Tensor, other: Tensor) -> Tensor:
     return m.expand(x, other.shape)
 
 
+def _two_axes(x: Tensor) -> Tensor:
+    if x.ndim > 2:
+        raise ShapeError(f"t: at most two axes are exchanged; got {x.type}. Use x.mT.")
+    return _transposed(x)
+
+
 def _view_as(x: Tensor, other: Tensor) -> Tensor:
     return m.reshape(x, other.shape)
 
@@ -109,19 +86,19 @@ def _itself(x: Tensor) -> Tensor:
 
 
 METHODS: dict[str, Any] = {
-    "__add__": e.add, "__radd__": _reflected(e.add), "__iadd__": _in_place(e.add),
-    "__sub__": e.sub, "__rsub__": _reflected(e.sub), "__isub__": _in_place(e.sub),
-    "__mul__": e.mul, "__rmul__": _reflected(e.mul), "__imul__": _in_place(e.mul),
-    "__truediv__": e.div, "__rtruediv__": _reflected(e.div), "__itruediv__": _in_place(e.div),
+    "__add__": e.add, "__radd__": _reflected(e.add), "__iadd__": augmented(e.add),
+    "__sub__": e.sub, "__rsub__": _reflected(e.sub), "__isub__": augmented(e.sub),
+    "__mul__": e.mul, "__rmul__": _reflected(e.mul), "__imul__": augmented(e.mul),
+    "__truediv__": e.div, "__rtruediv__": _reflected(e.div), "__itruediv__": augmented(e.div),
     "__floordiv__": p.floor_divide, "__rfloordiv__": _reflected(p.floor_divide),
-    "__ifloordiv__": _in_place(p.floor_divide),
-    "__mod__": p.remainder, "__rmod__": _reflected(p.remainder), "__imod__": _in_place(p.remainder),
+    "__ifloordiv__": augmented(p.floor_divide),
+    "__mod__": p.remainder, "__rmod__": _reflected(p.remainder), "__imod__": augmented(p.remainder),
     "__and__": l.bitwise_and, "__rand__": _reflected(l.bitwise_and),
-    "__iand__": _in_place(l.bitwise_and),
-    "__or__": l.bitwise_or, "__ror__": _reflected(l.bitwise_or), "__ior__": _in_place(l.bitwise_or),
+    "__iand__": augmented(l.bitwise_and),
+    "__or__": l.bitwise_or, "__ror__": _reflected(l.bitwise_or), "__ior__": augmented(l.bitwise_or),
     "__xor__": l.bitwise_xor, "__rxor__": _reflected(l.bitwise_xor),
-    "__ixor__": _in_place(l.bitwise_xor),
-    "__pow__": w.pow, "__rpow__": _reflected(w.pow), "__ipow__": _in_place(w.pow),
+    "__ixor__": augmented(l.bitwise_xor),
+    "__pow__": w.pow, "__rpow__": _reflected(w.pow), "__ipow__": augmented(w.pow),
     "__neg__": e.neg, "__abs__": e.abs, "__invert__": l.bitwise_not,
     "__matmul__": matmul, "__rmatmul__": _reflected(matmul),
     "__eq__": e.eq, "__ne__": e.ne, "__lt__": e.lt, "__le__": e.le, "__gt__": e.gt,
@@ -155,8 +132,14 @@ METHODS: dict[str, Any] = {
     "repeat": repeat, "repeat_interleave": repeat_interleave,
     "mm": mm, "bmm": bmm, "mv": mv, "dot": dot, "outer": outer,
     "clone": _clone, "contiguous": _itself, "cpu": _itself, "mT": property(_matrices_transposed),
+    "t": _two_axes,
     "half": _as_type("float16"), "bfloat16": _as_type("bfloat16"), "float": _as_type("float32"),
     "double": _as_type("float64"), "short": _as_type("int16"), "int": _as_type("int32"),
     "long": _as_type("int64"), "bool": _as_type("bool"), "type_as": _type_as,
-    "zero_": _fill(0), "copy_": _copy, "T": property(_transposed),
+    "add": e.add, "sub": e.sub, "mul": e.mul, "div": e.div, "neg": e.neg, "eq": e.eq, "ne": e.ne,
+    "lt": e.lt, "le": e.le, "gt": e.gt, "ge": e.ge, "T": property(_transposed),
+    "add_": add_, "sub_": sub_, "mul_": mul_, "div_": div_, "clamp_": writing(p.clamp),
+    "fill_": fill_, "zero_": zero_, "copy_": copy_, "masked_fill_": writing(masked_fill),
+    "scatter_": writing(scatter), "scatter_add_": writing(scatter_add),
+    "index_add_": writing(index_add), "index_copy_": writing(index_copy),
 }  # fmt: skip
