@@ -336,6 +336,29 @@ def test_each_type_has_a_program_of_its_own(backend: str) -> None:
 
 
 @pytest.mark.parametrize("half", HALVES)
+def test_scans_and_ops_of_ones_own(half: str, backend: str) -> None:
+    """A step rounds its carry; NumPy inside of an op computes in float32."""
+
+    @dg.op
+    def third(x: np.ndarray) -> np.ndarray:
+        assert x.dtype == np.float32
+        return x / 3
+
+    def function(x: Any) -> list[Any]:
+        return [dg.scan(lambda c, row: c * 0.9 + row, x[0], x), third(x)]
+
+    x = np.random.default_rng(0).standard_normal((5, 3)).astype(DTYPES[half].numpy)
+    carry, carries = x[0], []
+    for row in x:
+        shrunk = cast(cast(carry, "float32") * cast(cast(0.9, half), "float32"), half)
+        carry = cast(cast(shrunk, "float32") + cast(row, "float32"), half)
+        carries.append(carry)
+    for found in (function(dg.tensor(x)), dg.compile(function)(x)):
+        assert same_numbers(found[0], np.stack(carries))
+        assert same_numbers(found[1], cast(cast(x, "float32") / 3, half))
+
+
+@pytest.mark.parametrize("half", HALVES)
 def test_means_do_not_overflow(half: str, backend: str) -> None:
     x = np.full((7, 300), 600.0, DTYPES[half].numpy)
     assert dg.compile(lambda x: x.mean())(x).item() == 600

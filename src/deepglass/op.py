@@ -62,7 +62,7 @@ def op(
     Args:
         function: computes an array from arrays, which it must not write to, and from
             keyword-only parameters (numbers, strings, tuples of them). It is a function of
-            these alone.
+            these alone. float16 and bfloat16 come as float32, and the result is rounded.
         gradient: a rule per input, ``rule(g, y, *inputs, **params)`` for the gradient g of
             the result y, written in ops; None for an input that has no gradient. One rule
             alone for an op of one input.
