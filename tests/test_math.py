@@ -48,12 +48,13 @@ UNARY: dict[str, tuple[Callable[..., Any], Callable[..., Any], float]] = {
 }
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("name", UNARY)
-def test_unary(name: str, shape: tuple[int, ...], backend: str) -> None:
+def test_unary(name: str, backend: str) -> None:
     ours, truth, low = UNARY[name]
-    x = values(shape, low)
-    assert_close(name, dg.compile(ours)(x), np.asarray(truth(x)))
+    arrays = [values(shape, low) for shape in SHAPES]
+    found = dg.compile(lambda xs: [*map(ours, xs)])(arrays)
+    for x, got in zip(arrays, found, strict=True):
+        assert_close(f"{name} of {x.shape}", got, np.asarray(truth(x)))
 
 
 @pytest.mark.parametrize("name", [n for n in UNARY if n not in ("two decimals", "tens")])
@@ -191,7 +192,7 @@ def _norm(x: np.ndarray, p: float, dim: int | None) -> np.ndarray:
 def test_reductions(name: str, backend: str) -> None:
     """Along each axis, and over all."""
     ours, truth = REDUCTIONS[name]
-    for shape in ((7,), (2, 3), (3, 40), (40, 3), (2, 3, 5), (33,)):
+    for shape in ((7,), (3, 40), (2, 3, 5)):
         x = values(shape)
         found = dg.compile(lambda x: [ours(x), *[ours(x, d) for d in range(x.ndim)]])(x)
         for dim, got in zip([None, *range(len(shape))], found, strict=True):
@@ -335,7 +336,7 @@ def test_norm_of_nothing_has_no_slope(p: float) -> None:
 # Running --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("n", [1, 2, 7, 8, 9, 64, 65, 130, 600])
+@pytest.mark.parametrize("n", [1, 7, 8, 9, 64, 65, 130, 600])
 def test_running_sums_and_products(n: int, backend: str) -> None:
     """Less than a block, whole blocks, blocks of blocks."""
     x = values((3, n, 2), 0.5, 1.5)

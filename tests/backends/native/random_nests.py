@@ -87,19 +87,24 @@ class RandomNests:
                 "where", condition, self.expr(dtype, depth - 1), self.expr(dtype, depth - 1)
             )
         if dtype.is_float:
-            op = self.pick(("add", "sub", "mul", "mul", "maximum", "minimum", "neg", "tanh", "exp",
-                            "sigmoid", "div", "sqrt", "log", "rsqrt"))  # fmt: skip
+            op = self.pick(("add", "sub", "mul", "mul", "maximum", "minimum", "neg", "abs", "tanh",
+                            "exp", "sigmoid", "sin", "cos", "erf", "div", "sqrt", "log", "rsqrt",
+                            "floor", "round", "pow"))  # fmt: skip
         elif dtype is bool_:
             return self.condition(depth)
         else:
-            op = self.pick(("add", "sub", "mul", "maximum", "minimum", "and", "or", "xor", "not",
-                            "floordiv", "mod", "shl", "shr"))  # fmt: skip
+            op = self.pick(("add", "sub", "mul", "maximum", "minimum", "abs", "and", "or", "xor",
+                            "not", "floordiv", "mod", "shl", "shr"))  # fmt: skip
+        if op in ("floor", "round"):
+            return call(op, self.leaf(dtype, 0))
+        if op == "pow":
+            return call(op, call("exp", self.leaf(dtype, 0)), self.leaf(dtype, 0))
         if op in ("sqrt", "log", "rsqrt"):  # steep where their argument is small
             return call(op, self.leaf(dtype, 0))
         if op == "div":
             divisor = call("add", number(2, dtype), call("tanh", self.leaf(dtype, 0)))
             return call(op, self.expr(dtype, depth - 1), divisor)
-        if op in ("neg", "tanh", "exp", "sigmoid", "not"):
+        if op in ("neg", "abs", "tanh", "exp", "sigmoid", "sin", "cos", "erf", "not"):
             return call(op, self.expr(dtype, depth - 1))
         if op in ("shl", "shr"):
             return call(

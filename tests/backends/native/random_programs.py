@@ -114,7 +114,9 @@ class RandomProgram:
         x = self._pick(rng, pool)
         functions: list[Callable[[Tensor], Tensor]] = [
             dg.tanh, dg.sigmoid, dg.relu, dg.neg, lambda v: dg.exp(dg.tanh(v)),
-            lambda v: dg.sqrt(v * v + 0.5), lambda v: dg.log(v * v + 0.5),
+            lambda v: dg.sqrt(v * v + 0.5), lambda v: dg.log(v * v + 0.5), dg.erf,
+            lambda v: dg.sin(v) * dg.cos(v), lambda v: dg.log1p(v * v), dg.abs,
+            lambda v: (v * v + 0.5) ** -0.7, lambda v: dg.expm1(dg.clamp(v, -1.5, 1.5)),
         ]  # fmt: skip
         return functions[rng.integers(len(functions))](x)
 
@@ -123,8 +125,8 @@ class RandomProgram:
         fitting = [y for y in pool if y.shape == x.shape or y.shape == x.shape[-1:]]
         y = self._pick(rng, fitting)
         functions: list[Callable[..., Tensor]] = [
-            dg.add, dg.sub, dg.mul, dg.maximum, lambda a, b: a / (b * b + 1.0),
-            lambda a, b: dg.where(dg.gt(a, b), a, b * 0.5),
+            dg.add, dg.sub, dg.mul, dg.maximum, dg.minimum, dg.logaddexp,
+            lambda a, b: a / (b * b + 1.0), lambda a, b: dg.where(dg.gt(a, b), a, b * 0.5),
         ]  # fmt: skip
         return functions[rng.integers(len(functions))](x, y)
 
@@ -134,8 +136,13 @@ class RandomProgram:
             return None
         count = int(rng.integers(1, x.ndim + 1))
         dims = tuple(int(d) for d in rng.permutation(x.ndim)[:count])
-        function = [dg.sum, dg.mean, dg.amax][rng.integers(3)]
-        reduced = function(x, dims, True)
+        functions: list[Callable[..., Tensor]] = [
+            dg.sum, dg.mean, dg.amax, dg.amin, dg.logsumexp,
+            lambda x, dims, keepdim: dg.std(x, dims, 0, keepdim),
+            lambda x, dims, keepdim: dg.norm(x, 2, dims, keepdim) * 0.3,
+            lambda x, dims, keepdim: dg.cumsum(x, dims[0]) * 0.2,
+        ]  # fmt: skip
+        reduced = functions[rng.integers(len(functions))](x, dims, True)
         return x - reduced if rng.random() < 0.7 else reduced.reshape(-1)
 
     def product(self, rng: np.random.Generator, pool: list[Tensor]) -> Tensor | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from nests import Memory, axis, call, load, program, run, store
 
 from deepglass.backends.native import ir
-from deepglass.backends.native.cpu import forced_cpu, host
+from deepglass.backends.native.cpu import Cpu, forced_cpu, host
 from deepglass.backends.native.executable import Executable
 from deepglass.graph.types import DType, float32, float64, int32, int64, uint8
 
@@ -25,6 +26,11 @@ POWER_ULP = {"float32": 0.51, "float64": 1.52}
 COUNT = 200_000
 
 
+def processor(kind: str) -> Cpu:
+    """A processor by kind; "wide" has the vectors of AVX-512, in code that runs without it."""
+    return replace(forced_cpu("avx2"), vector_bytes=64) if kind == "wide" else forced_cpu(kind)
+
+
 def evaluate(op: str, values: np.ndarray, dtype: DType, kind: str = "") -> np.ndarray:
     """Run ``op`` over an array, or over the rows of one, in compiled code."""
     rows = np.atleast_2d(values)
@@ -32,7 +38,7 @@ def evaluate(op: str, values: np.ndarray, dtype: DType, kind: str = "") -> np.nd
     inputs = [load(memory.buffer(rows.shape[1], dtype, row), (i, 1)) for row in rows]
     y = memory.buffer(rows.shape[1], dtype)
     nest = ir.Nest((i,), (store(y, (i, 1), value=call(op, *inputs)),))
-    compiled = Executable(program(nest), forced_cpu(kind) if kind else host())
+    compiled = Executable(program(nest), processor(kind) if kind else host())
     return run(compiled, memory).inner(y)
 
 
@@ -55,7 +61,7 @@ def _erf(x: np.ndarray) -> np.ndarray:
     sign (Abramowitz and Stegun, 7.1.6)."""
     inside = np.clip(x, -6.5, 6.5)
     term = total = inside * 2 / np.sqrt(np.arccos(-np.ones((), x.dtype)))
-    for n in range(1, 250):
+    for n in range(1, 150):
         term = term * (2 * inside * inside) / (2 * n + 1)
         total = total + term
     return total * np.exp(-inside * inside)
@@ -135,7 +141,7 @@ def test_odd_functions_keep_the_sign_of_zero(dtype: DType) -> None:
         assert list(np.signbit(got)) == [False, True]
 
 
-@pytest.mark.parametrize("kind", ["avx2", "sse"])
+@pytest.mark.parametrize("kind", ["avx2", "wide", "sse"])
 @pytest.mark.parametrize("op", FUNCTIONS)
 def test_bits_do_not_depend_on_lanes_or_processor(op: str, kind: str) -> None:
     x = np.abs(arguments(op, float32)[:1003])
@@ -180,6 +186,7 @@ def test_powers_of_odd_numbers(dtype: DType) -> None:
     with np.errstate(all="ignore"):
         expected = np.power(x, y)
     got = evaluate("pow", np.stack([x, y]), dtype)
+    np.testing.assert_array_equal(got, evaluate("pow", np.stack([x, y]), dtype, "wide"))
     np.testing.assert_allclose(got, expected, rtol=4 * info.eps, atol=0)
     real = ~np.isnan(expected)
     np.testing.assert_array_equal(np.signbit(got[real]), np.signbit(expected[real]))
