@@ -14,7 +14,7 @@ from .kinds import Elementwise, Pull
 
 WEIGHTS = {
     "exp": 8.0, "expm1": 9.0, "log": 8.0, "log1p": 12.0, "tanh": 10.0, "sigmoid": 10.0,
-    "sin": 16.0, "cos": 16.0, "erf": 20.0, "pow": 40.0, "sqrt": 4.0, "rsqrt": 5.0, "div": 4.0,
+    "sin": 12.0, "cos": 12.0, "erf": 18.0, "pow": 60.0, "sqrt": 4.0, "rsqrt": 5.0, "div": 4.0,
     "const": 0.0, "cast": 0.5,
 }  # fmt: skip
 
