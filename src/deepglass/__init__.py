@@ -7,7 +7,7 @@
 tensor([2., 4.])
 """
 
-from . import nn, optim
+from . import autograd, nn, optim, testing
 from .autodiff import backward, grad, value_and_grad
 from .backends import use as backend
 from .checkpoint import checkpoint
@@ -30,6 +30,7 @@ from .create import (
     zeros,
     zeros_like,
 )  # fmt: skip
+from .derivatives import hessian, hvp, jacrev, jvp, vjp
 from .graph.methods import install
 from .graph.tensor import Buffer, Parameter, Tensor
 from .graph.types import (
@@ -207,6 +208,7 @@ from .ops import (
 )  # fmt: skip
 from .ops.methods import METHODS
 from .scan import scan
+from .testing import gradcheck
 
 __version__ = "0.1.0"
 
@@ -232,6 +234,7 @@ __all__ = [
     "argmin",
     "argsort",
     "as_tensor",
+    "autograd",
     "avg_pool1d",
     "backend",
     "bernoulli",
@@ -287,9 +290,12 @@ __all__ = [
     "gather",
     "ge",
     "grad",
+    "gradcheck",
     "gt",
     "half",
     "heaviside",
+    "hessian",
+    "hvp",
     "index_add",
     "index_copy",
     "index_select",
@@ -302,6 +308,8 @@ __all__ = [
     "isfinite",
     "isinf",
     "isnan",
+    "jacrev",
+    "jvp",
     "le",
     "linspace",
     "log",
@@ -389,6 +397,7 @@ __all__ = [
     "tanh",
     "tensor",
     "tensordot",
+    "testing",
     "tile",
     "topk",
     "trace",
@@ -406,6 +415,7 @@ __all__ = [
     "unsqueeze",
     "value_and_grad",
     "var",
+    "vjp",
     "where",
     "zeros",
     "zeros_like",

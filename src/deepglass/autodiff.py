@@ -118,7 +118,8 @@ def _deposit(owner: Tensor, g: Tensor) -> None:
 
 
 @contextmanager
-def _differentiating() -> Iterator[int]:
+def differentiating() -> Iterator[int]:
+    """Count, until the block ends, how many differentiations are going on around it."""
     token = _depth.set(_depth.get() + 1)
     try:
         yield _depth.get()
@@ -126,7 +127,7 @@ def _differentiating() -> Iterator[int]:
         _depth.reset(token)
 
 
-def _start(x: Tensor) -> Tensor:
+def start(x: Tensor) -> Tensor:
     """The value of ``x`` as the start of a differentiation."""
     node = read(x)
     if not node.type.dtype.is_float:
@@ -148,7 +149,7 @@ def gradients_through(
     """
     recorded = grad_enabled()
     with set_grad_enabled(True):
-        starts = [_start(x) if w else x for x, w in zip(inputs, wanted, strict=True)]
+        starts = [start(x) if w else x for x, w in zip(inputs, wanted, strict=True)]
         value = function(*starts)
     with set_grad_enabled(recorded):
         targets = [read(x) for x, w in zip(starts, wanted, strict=True) if w]
@@ -186,16 +187,16 @@ def value_and_grad(
                 f"grad: argnums name positional arguments; got {argnums} for {len(args)}."
             )
         recorded = grad_enabled()
-        with _differentiating() as depth, set_grad_enabled(True):
+        with differentiating() as depth, set_grad_enabled(True):
             originals = [flatten(args[n])[0] for n in numbers]
             outer = any(as_tensor(t).requires_grad for ts in originals for t in ts)
-            chosen = {n: map_leaves(lambda t: _start(as_tensor(t)), args[n]) for n in numbers}
+            chosen = {n: map_leaves(lambda t: start(as_tensor(t)), args[n]) for n in numbers}
             value = function(*[chosen.get(n, a) for n, a in enumerate(args)], **kwargs)
             if not isinstance(value, Tensor) or value.numel() != 1:
                 got = value.type if isinstance(value, Tensor) else type(value).__name__
                 raise GradientError(f"grad: the function returns one number; got {got}.")
             starts = [chosen[n] for n in numbers]
-            outer = depth > 1 or outer or (recorded and _uses_other_leaves(value, starts))
+            outer = depth > 1 or outer or (recorded and uses_other_leaves(value, starts))
             with set_grad_enabled(outer):
                 gradients = _gradients(value, starts)
         result = value if outer else value.detach()
@@ -204,7 +205,7 @@ def value_and_grad(
     return differentiated
 
 
-def _uses_other_leaves(value: Tensor, trees: Sequence[Any]) -> bool:
+def uses_other_leaves(value: Tensor, trees: Sequence[Any]) -> bool:
     """Whether somebody may differentiate the gradient again, for a captured parameter."""
     starts = {read(t).id for tree in trees for t in flatten(tree)[0]}
     nodes = ancestors([read(value)])

@@ -84,7 +84,7 @@ def _pullback(
     before = _shifted(carries, init, reverse)
     seeds = () if last else (g,)
 
-    packed = _Packed([init.type, *[_row(x) for x, w in zip(xs, wants_xs, strict=True) if w]])
+    packed = Packed([init.type, *[_row(x) for x, w in zip(xs, wants_xs, strict=True) if w]])
 
     def pull(state: Tensor, *row: Tensor) -> Tensor:
         """From the gradient of the carry after a step to that of the carry before it."""
@@ -108,7 +108,7 @@ def _pullback(
 
     after = _shifted(pulled, end, not reverse)
     cotangents = after if last else after + g
-    summed = _Packed([c.type for c, w in zip(captured, wants_captured, strict=True) if w])
+    summed = Packed([c.type for c, w in zip(captured, wants_captured, strict=True) if w])
 
     def add(total: Tensor, cotangent: Tensor, *row: Tensor) -> Tensor:
         asked = [*[False] * len(row), *wants_captured]
@@ -134,7 +134,7 @@ SCAN = Op(
 )
 
 
-class _Packed:
+class Packed:
     """Several tensors in one, because a scan carries one: side by side along the last axis
     where their shapes allow it (what is computed row by row stays so), else flat."""
 

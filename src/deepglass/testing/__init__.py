@@ -11,9 +11,9 @@ worst element and both values. The tests of this package are made of these check
 from .compare import TOLERANCES, Tolerance, assert_close
 from .modules import check_module
 from .records import PROPERTIES, check_op, samples_of
-from .slopes import DIFFERENCE_TOLERANCE, check_gradient
+from .slopes import DIFFERENCE_TOLERANCE, check_gradient, gradcheck
 
 __all__ = [
     "DIFFERENCE_TOLERANCE", "PROPERTIES", "TOLERANCES", "Tolerance", "assert_close",
-    "check_gradient", "check_module", "check_op", "samples_of",
+    "check_gradient", "check_module", "check_op", "gradcheck", "samples_of",
 ]  # fmt: skip

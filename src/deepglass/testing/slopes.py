@@ -23,6 +23,8 @@ DIFFERENCE_TOLERANCE = 1e-7
 # A kink inside the first step is outside of a shorter one, which rounds more coarsely.
 _STEPS = (1e-4, 1e-5, 1e-6)
 
+_EXAMINED = 200  # elements at most, when a gradient was found wrong
+
 
 def slope_of(function: Function, args: Arrays, rng: np.random.Generator) -> Function:
     """The slope of ``function`` along a random direction, as a function of its arguments."""
@@ -57,15 +59,26 @@ def compare_slope(
         scale = max(scale, abs(measured[-1]))
         if abs(measured[-1] - predicted) <= DIFFERENCE_TOLERANCE * max(scale, 1.0):
             return
-    sizes = [float(np.abs(t).max(initial=0)) for t in terms]
-    k = int(np.argmax(sizes))
-    at = tuple(int(i) for i in np.unravel_index(int(np.abs(terms[k]).argmax()), terms[k].shape))
     raise AssertionError(
         f"{what}: the gradient is the slope by differences along a random direction; the gradient "
         f"predicts {predicted:.9g}, differences with steps {_STEPS} give "
-        f"{', '.join(f'{m:.9g}' for m in measured)}. The largest term is element {list(at)} of "
-        f"input {k}: gradient {gradients[k][at]:.9g} times {direction[k][at]:.3g}."
+        f"{', '.join(f'{m:.9g}' for m in measured)}. {_worst(function, args, gradients, terms)}"
     )
+
+
+def _worst(function: Function, args: Arrays, gradients: Arrays, terms: Arrays) -> str:
+    """Say at which element gradient and slope differ most, of those with the largest terms."""
+    places = [(k, at) for k, a in enumerate(args) for at in np.ndindex(a.shape)]
+    places.sort(key=lambda place: -abs(terms[place[0]][place[1]]))
+    worst = (-1.0, "")
+    for k, at in places[:_EXAMINED]:
+        unit = [np.zeros(a.shape) for a in args]
+        unit[k][at] = 1
+        slope, found = numerical_gradient(function, args, unit), float(gradients[k][at])
+        apart = abs(slope - found) if np.isfinite(slope - found) else np.inf
+        text = f"Worst at input {k}, element {list(at)}: gradient {found:.9g}, slope {slope:.9g}."
+        worst = max(worst, (apart, text))
+    return worst[1]
 
 
 def check_gradient(function: Callable[..., Any], *args: Any, second_order: bool = False) -> None:
@@ -121,3 +134,23 @@ direction; the gradient predicts ...
     check_slope(f"{name}, gradient", number, points, rng)
     if second_order:
         check_slope(f"{name}, second order", slope_of(number, points, rng), points, rng)
+
+
+def gradcheck(func: Callable[..., Any], inputs: Any, *, second_order: bool = False) -> bool:
+    """Return True if the gradient of ``func`` is its slope by differences; raise if it is not.
+
+    Args:
+        func: computes a float tensor from its arguments, by ops.
+        inputs: the arguments to check it at: a tuple of them, or the only one. They are
+            converted to float64; see `check_gradient`.
+        second_order: check the gradient of the gradient too.
+
+    Raises:
+        AssertionError: naming the input and the element that are most wrong, with both slopes.
+
+    >>> gradcheck(lambda x, y: (x * y).sigmoid(), (np.ones(3), 0.5), second_order=True)
+    True
+    """
+    args = inputs if isinstance(inputs, tuple) else (inputs,)
+    check_gradient(func, *args, second_order=second_order)
+    return True
