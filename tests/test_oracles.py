@@ -74,7 +74,8 @@ def test_nothing_is_left_out() -> None:
     layers = {spec[0] for spec, *_ in (*cases.LAYERS.values(), *cases.LOSSES.values())}
     classes = {n for n in dg.nn.__all__ if n[0].isupper()}
     assert layers == classes - NO_LAYERS - NOT_IN_TORCH
-    assert {kind for kind, *_ in cases.OPTIMIZERS.values()} == set(dg.optim.__all__) - {"Optimizer"}
+    optimizers = {n for n in dg.optim.__all__ if hasattr(getattr(dg.optim, n), "step")}
+    assert {kind for kind, *_ in cases.OPTIMIZERS.values()} == optimizers - {"Optimizer"}
     assert sum(len(a) for a in oracles("ops").values()) > 600
 
 

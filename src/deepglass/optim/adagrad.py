@@ -9,8 +9,8 @@ import numpy as np
 
 from ..graph.tensor import Tensor
 from ..ops.functions import sqrt
-from .group import ParamGroup, Rule, at_least_0
-from .optimizer import Optimizer, State
+from .group import Number, ParamGroup, Rule, at_least_0, number, rounded
+from .optimizer import Optimizer, State, keep
 
 
 class Adagrad(Optimizer):
@@ -59,10 +59,12 @@ class Adagrad(Optimizer):
         start = np.full(p.shape, group["initial_accumulator_value"], p.dtype.numpy)
         return {"step": np.float64(0), "sum": start}
 
-    def update(self, p: Tensor, g: Tensor, lr: Tensor, group: ParamGroup, state: State) -> None:
-        step, total = state["step"], state["sum"]
+    def update(self, p: Tensor, g: Tensor, lr: Number, group: ParamGroup, state: State) -> Tensor:
+        step = state["step"]
         if group.is_on("lr_decay"):
-            lr = (group.rate / (1 + step * group["lr_decay"])).to(p.dtype)
+            decayed = number(group.rate) / (1 + number(step) * group["lr_decay"])
+            lr = rounded(decayed, g.dtype)
         step += 1
-        total += g * g
-        p -= lr * g / (sqrt(total) + group["eps"])
+        total = keep(state["sum"], state["sum"].to(g.dtype) + g * g)
+        size: Tensor = sqrt(total) + group["eps"]
+        return lr * g / size

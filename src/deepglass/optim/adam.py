@@ -2,37 +2,45 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 
-from ..graph.tensor import Tensor
+from ..graph.tensor import Buffer, Tensor
 from ..ops.elementwise import maximum
 from ..ops.functions import exp, log, sqrt
-from .group import SWITCH, ParamGroup, Rule, at_least_0, below_1
-from .optimizer import Optimizer, State
+from .group import SWITCH, Number, ParamGroup, Rule, at_least_0, below_1, number, rounded
+from .optimizer import Optimizer, State, keep
 
 BETAS = below_1("(0.9, 0.999)", count=2)
 
 
-def follow(g: Tensor, group: ParamGroup, state: State) -> tuple[Tensor, Tensor]:
-    """Bring the means of gradients and of squares up to date, and count the step.
+def follow(g: Tensor, group: ParamGroup, state: State) -> tuple[Tensor, Tensor, Number, Number]:
+    """Count a step and bring the means of gradients and of their squares up to date.
 
     Returns:
-        1 - β1^t and 1 - β2^t in float64: what the means, which start at 0, miss.
+        the two means; and 1 - β1^t and 1 - β2^t, the share of them that is there, because they
+        start at 0.
     """
-    step, mean, square = state["step"], state["exp_avg"], state["exp_avg_sq"]
+    step = state["step"]
     step += 1
-    missing = []
-    for average, value, beta in zip(
-        (mean, square), (g, g * g), group.tensors("betas"), strict=True
-    ):
-        average *= beta.to(g.dtype)
-        average += value * (1 - beta).to(g.dtype)
-        missing.append(1 - exp(step * log(beta)))
-    return missing[0], missing[1]
+    beta1, beta2 = group.numbers("betas")
+    mean = _mean(state["exp_avg"], g, beta1)
+    square = _mean(state["exp_avg_sq"], g * g, beta2)
+    t = number(step)
+    return mean, square, 1 - _power(beta1, t), 1 - _power(beta2, t)
+
+
+def _power(base: Number, exponent: Number) -> Number:
+    """base^exponent; compiled, with one logarithm for all parameters."""
+    return exp(log(base) * exponent) if isinstance(exponent, Tensor) else base**exponent
+
+
+def _mean(memory: Buffer, value: Tensor, beta: Number) -> Tensor:
+    dtype = value.dtype
+    kept, added = memory.to(dtype) * rounded(beta, dtype), value * rounded(1 - beta, dtype)
+    return keep(memory, kept + added)
 
 
 class Adam(Optimizer):
@@ -88,15 +96,14 @@ class Adam(Optimizer):
             state["max_exp_avg_sq"] = zeros
         return state
 
-    def update(self, p: Tensor, g: Tensor, lr: Tensor, group: ParamGroup, state: State) -> None:
-        of_mean, of_square = follow(g, group, state)
-        square: Tensor = state["exp_avg_sq"]
+    def update(self, p: Tensor, g: Tensor, lr: Number, group: ParamGroup, state: State) -> Tensor:
+        mean, square, of_mean, of_square = follow(g, group, state)
         if group.is_on("amsgrad"):
             greatest = state["max_exp_avg_sq"]
-            greatest.rebind(maximum(greatest, square).node)
-            square = greatest
-        rate, root = (group.rate / of_mean).to(p.dtype), sqrt(of_square).to(p.dtype)
-        p -= rate * state["exp_avg"] / (sqrt(square) / root + group["eps"])
+            square = keep(greatest, maximum(greatest.to(g.dtype), square))
+        rate = rounded(number(group.rate) / of_mean, g.dtype)
+        size: Tensor = sqrt(square) / rounded(of_square**0.5, g.dtype) + group["eps"]
+        return rate * mean / size
 
 
 class AdamW(Adam):
@@ -186,14 +193,16 @@ class NAdam(Optimizer):
             "exp_avg": zeros, "exp_avg_sq": zeros,
         }  # fmt: skip
 
-    def update(self, p: Tensor, g: Tensor, lr: Tensor, group: ParamGroup, state: State) -> None:
-        _, of_square = follow(g, group, state)
-        beta1, _ = group.tensors("betas")
-        decay = math.log(0.96) * group["momentum_decay"]
-        now, later = (beta1 * (1 - exp((state["step"] + k) * decay) / 2) for k in (0, 1))
-        product = state["mu_product"]
-        product *= now
-        rates = (group.rate * (1 - now) / (1 - product), group.rate * later / (1 - product * later))
-        ahead, behind = (rate.to(p.dtype) for rate in rates)
-        size = sqrt(state["exp_avg_sq"]) / sqrt(of_square).to(p.dtype) + group["eps"]
-        p -= (ahead * g + behind * state["exp_avg"]) / size
+    def update(self, p: Tensor, g: Tensor, lr: Number, group: ParamGroup, state: State) -> Tensor:
+        mean, square, _, of_square = follow(g, group, state)
+        t, rate, (beta1, _) = number(state["step"]), number(group.rate), group.numbers("betas")
+        now, later = (
+            beta1 * (1 - 0.5 * _power(0.96, (t + k) * group["momentum_decay"])) for k in (0, 1)
+        )
+        so_far = state["mu_product"]
+        so_far *= now
+        product = number(so_far)
+        ahead = rounded(rate * (1 - now) / (1 - product), g.dtype)
+        behind = rounded(rate * later / (1 - product * later), g.dtype)
+        size: Tensor = sqrt(square) / rounded(of_square**0.5, g.dtype) + group["eps"]
+        return (ahead * g + behind * mean) / size

@@ -11,10 +11,23 @@ import numpy as np
 
 from ..errors import DomainError
 from ..graph.tensor import Buffer, Tensor
-from ..graph.trace import CHANGES
+from ..graph.trace import CHANGES, active_trace
 from ..graph.types import DType
 
 MOVING = ("lr", "momentum", "betas")
+
+Number = float | Tensor  # a tensor without axes
+
+
+def number(tensor: Tensor) -> Number:
+    """Return what a tensor without axes holds: eagerly a Python number, with which arithmetic
+    is cheap; in a compiled step the tensor itself, in float64."""
+    return tensor if active_trace() is not None else tensor.item()
+
+
+def rounded(value: Number, dtype: DType) -> Number:
+    """Return a number in the type of the gradients; Python's take that of what is beside them."""
+    return value.to(dtype) if isinstance(value, Tensor) else value
 
 
 @dataclass(frozen=True)
@@ -164,9 +177,9 @@ class ParamGroup(MutableMapping[str, Any]):
         self["lr"] = lr
         self._scheduled = (base, self["lr"])
 
-    def tensors(self, name: str, dtype: DType | None = None) -> list[Tensor]:
-        """Return a moving setting in tensors without axes: float64, or another type."""
-        return [t.to(dtype or t.dtype) for t in self._tensors[name]]
+    def numbers(self, name: str) -> list[Number]:
+        """Return what a moving setting holds; see `number`."""
+        return [number(t) for t in self._tensors[name]]
 
     def is_on(self, name: str) -> bool:
         """Whether there is such a setting and it is not 0, which is part of the program."""

@@ -11,16 +11,22 @@ from ..errors import DataError, DomainError
 from ..graph.tensor import Buffer, Tensor
 from ..graph.trace import CHANGES, Traceable, set_grad_enabled
 from .clearing import Clearing
-from .group import SWITCH, ParamGroup, Rule, at_least_0
+from .group import SWITCH, Number, ParamGroup, Rule, at_least_0, number, rounded
 
 State = dict[str, Buffer]
+
+
+def keep(buffer: Buffer, value: Tensor) -> Tensor:
+    """Let ``buffer`` hold ``value``, rounded to its type; return ``value`` as it is."""
+    buffer.rebind(value.to(buffer.dtype).node)
+    return value
 
 
 class Optimizer(Traceable):
     """Base of all optimizers.
 
-    A subclass says in ``init`` what it remembers of a parameter and changes one parameter in
-    ``update``; ``rules`` says what its settings have to be.
+    A subclass says in ``init`` what it remembers of a parameter and in ``update`` what is taken
+    off it; ``rules`` says what its settings have to be.
 
     Args:
         params: parameters, or dicts with "params" and settings of their own.
@@ -37,7 +43,7 @@ class Optimizer(Traceable):
     ...     def __init__(self, params, lr):
     ...         super().__init__(params, {"lr": lr})
     ...     def update(self, p, g, lr, group, state):
-    ...         p -= lr * g.sign()
+    ...         return lr * g.sign()
     >>> w = Tensor([1.0, 2.0], requires_grad=True)
     >>> (w * w).sum().backward()
     >>> SignDescent([w], lr=0.5).step()
@@ -119,19 +125,20 @@ class Optimizer(Traceable):
         they are before the first step."""
         return {}
 
-    def update(self, p: Tensor, g: Tensor, lr: Tensor, group: ParamGroup, state: State) -> None:
-        """Change ``p``.
+    def update(self, p: Tensor, g: Tensor, lr: Number, group: ParamGroup, state: State) -> Tensor:
+        """Return what is taken off ``p``.
 
         Args:
             p: a parameter.
-            g: its gradient, turned round where the group maximizes, weight decay added.
-            lr: the group's learning rate in the type of ``p``.
+            g: its gradient, turned round where the group maximizes, weight decay added; float32
+                for a half.
+            lr: the group's learning rate: a Python number, in a compiled step a tensor.
             group: further settings.
             state: what `init` named.
         """
         raise NotImplementedError(
-            f"{type(self).__name__}: an optimizer changes a parameter in update(self, p, g, lr, "
-            "group, state); define it."
+            f"{type(self).__name__}: an optimizer says what is taken off a parameter in "
+            "update(self, p, g, lr, group, state); define it."
         )
 
     # Steps --------------------------------------------------------------------------
@@ -151,14 +158,17 @@ class Optimizer(Traceable):
                         self._step_of(p, p.grad, group)
 
     def _step_of(self, p: Tensor, g: Tensor, group: ParamGroup) -> None:
-        lr = group.rate.to(p.dtype)
+        wide = p.dtype.wide  # halves are computed with as float32 and rounded once
+        g, lr = g.to(wide), rounded(number(group.rate), wide)
+        value = p.to(wide)
         if group.is_on("maximize"):
             g = -g
-        if group.is_on("decoupled_weight_decay"):
-            p -= p * (lr * group["weight_decay"])
+        if group.is_on("weight_decay") and not group.is_on("decoupled_weight_decay"):
+            g = g + value * group["weight_decay"]
         elif group.is_on("weight_decay"):
-            g = g + p * group["weight_decay"]
-        self.update(p, g, lr, group, self.state[p])
+            value = value * (1 - lr * group["weight_decay"])
+        value = value - self.update(p, g, lr, group, self.state[p])
+        p.rebind(value.to(p.dtype).node)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients, so that the next `backward` starts from nothing.

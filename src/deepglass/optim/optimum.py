@@ -238,13 +238,11 @@ def _message(course: Course, sign: int, search: _Search) -> str:
 
 
 def _type_of(function: Callable[..., Any], inputs: Any) -> DType:
-    """The float type to compute in."""
+    """The float type to compute in: float32 beside halves."""
     if isinstance(inputs, (Tensor, np.ndarray)) and dtype_of(inputs.dtype).is_float:
-        return dtype_of(inputs.dtype)
-    if isinstance(function, Traceable):
-        floats = [t.dtype for _, t in function.named_state() if t.dtype.is_float]
-        return floats[0] if floats else float64
-    return float64
+        return dtype_of(inputs.dtype).wide
+    state: Iterable[Any] = function.named_state() if isinstance(function, Traceable) else ()
+    return next((t.dtype.wide for _, t in state if t.dtype.is_float), float64)
 
 
 @contextmanager

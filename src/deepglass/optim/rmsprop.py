@@ -10,8 +10,8 @@ import numpy as np
 from ..graph.tensor import Tensor
 from ..ops.elementwise import maximum
 from ..ops.functions import sqrt
-from .group import SWITCH, ParamGroup, Rule, at_least_0, below_1
-from .optimizer import Optimizer, State
+from .group import SWITCH, Number, ParamGroup, Rule, at_least_0, below_1, rounded
+from .optimizer import Optimizer, State, keep
 
 
 class RMSprop(Optimizer):
@@ -72,21 +72,19 @@ class RMSprop(Optimizer):
         }
         return {name: np.zeros(p.shape, p.dtype.numpy) for name, kept in names.items() if kept}
 
-    def update(self, p: Tensor, g: Tensor, lr: Tensor, group: ParamGroup, state: State) -> None:
-        square, alpha = state["square_avg"], group["alpha"]
-        square *= alpha
-        square += g * g * (1 - alpha)
-        spread: Tensor = square
+    def update(self, p: Tensor, g: Tensor, lr: Number, group: ParamGroup, state: State) -> Tensor:
+        def averaged(name: str, value: Tensor) -> Tensor:
+            mean = state[name].to(g.dtype) * group["alpha"] + value * (1 - group["alpha"])
+            return keep(state[name], mean)
+
+        spread = averaged("square_avg", g * g)
         if group.is_on("centered"):
-            mean = state["grad_avg"]
-            mean *= alpha
-            mean += g * (1 - alpha)
-            spread = maximum(square - mean * mean, 0.0)
-        direction = g / (sqrt(spread) + group["eps"])
+            mean = averaged("grad_avg", g)
+            spread = maximum(spread - mean * mean, 0.0)
+        size: Tensor = sqrt(spread) + group["eps"]
+        direction = g / size
         if group.is_on("momentum"):
-            (momentum,) = group.tensors("momentum", p.dtype)
-            velocity = state["momentum_buffer"]
-            velocity *= momentum
-            velocity += direction
-            direction = velocity
-        p -= lr * direction
+            (share,) = group.numbers("momentum")
+            memory = state["momentum_buffer"]
+            direction = keep(memory, memory.to(g.dtype) * rounded(share, g.dtype) + direction)
+        return lr * direction

@@ -10,8 +10,8 @@ import numpy as np
 from ..errors import DomainError
 from ..graph.tensor import Tensor
 from ..ops.elementwise import where
-from .group import SWITCH, ParamGroup, Rule, at_least_0
-from .optimizer import Optimizer, State
+from .group import SWITCH, Number, ParamGroup, Rule, at_least_0, rounded
+from .optimizer import Optimizer, State, keep
 
 
 class SGD(Optimizer):
@@ -72,19 +72,20 @@ class SGD(Optimizer):
             state["step"] = np.float64(0)
         return state
 
-    def update(self, p: Tensor, g: Tensor, lr: Tensor, group: ParamGroup, state: State) -> None:
+    def update(self, p: Tensor, g: Tensor, lr: Number, group: ParamGroup, state: State) -> Tensor:
         if group.is_on("momentum"):
-            (momentum,) = group.tensors("momentum", p.dtype)
-            velocity = state["momentum_buffer"]
-            velocity *= momentum
-            velocity += g * _share(p, group, state) if group.is_on("dampening") else g
+            (share,) = group.numbers("momentum")
+            momentum = rounded(share, g.dtype)
+            joining = g * _share(g, group, state) if group.is_on("dampening") else g
+            memory = state["momentum_buffer"]
+            velocity = keep(memory, memory.to(g.dtype) * momentum + joining)
             g = g + velocity * momentum if group.is_on("nesterov") else velocity
-        p -= lr * g
+        return lr * g
 
 
-def _share(p: Tensor, group: ParamGroup, state: State) -> Tensor:
+def _share(g: Tensor, group: ParamGroup, state: State) -> Tensor:
     """The share of the gradient that joins the momentum: all of it at the first step."""
     step = state["step"]
     share = where(step == 0, 1.0, 1 - group["dampening"])
     step += 1
-    return share.to(p.dtype)
+    return share.to(g.dtype)
