@@ -59,10 +59,6 @@ def _moving(rng: Rng, shape: Shape) -> Spec:
         (f"Conv{axes}d", (channels, 2 * channels, kernel), {"groups": channels}),
         (f"ConvTranspose{axes}d", (channels, out, kernel, stride), {}),
         (f"MaxPool{axes}d", (kernel, stride), {}),
-        (f"AvgPool{axes}d", (kernel, stride), {"padding": kernel // 2}),
-        (f"AdaptiveAvgPool{axes}d", (2,), {}),
-        (f"AdaptiveMaxPool{axes}d", (2,), {}),
-        ("Upsample", (), {"scale_factor": 2}),
         (f"Dropout{axes}d", (0.0,), {}),
         ("Flatten", (), {}),
     ]

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from ..train import Callback, Epoch
+from ..train import Callback, Epoch, Trainer
 from ..train import Progress as Training
 
 console = Console(highlight=False, soft_wrap=True)
@@ -35,14 +35,14 @@ def percent(share: float) -> str:
 class Lines(Callback):
     """Progress as plain lines, about ten in all, for logs and pipes."""
 
-    def on_epoch(self, progress: Training, epoch: Epoch) -> None:
+    def on_epoch(self, trainer: Trainer, progress: Training, epoch: Epoch) -> None:
         every = max(1, progress.epochs // 10)
         if progress.epoch == 1 or progress.epoch % every == 0 or progress.epoch == progress.epochs:
             print(
                 f"epoch {progress.epoch:3}/{progress.epochs}"
                 f"  loss {epoch.train['loss']:.4f}"
                 f"  accuracy {percent(epoch.train['accuracy']):>8}"
-                f"  test {percent(epoch.test['accuracy']):>8}"
+                f"  test {percent(epoch.validation['accuracy']):>8}"
                 f"  {epoch.rate:,.0f} samples/s",
                 flush=True,
             )
@@ -74,12 +74,12 @@ class Bar(Callback):
     ) -> None:
         self._bar.__exit__(kind, error, trace)
 
-    def on_start(self, progress: Training) -> None:
+    def on_start(self, trainer: Trainer, progress: Training) -> None:
         self._task = self._bar.add_task(
             "", total=progress.epochs * progress.steps, **self._fields(progress)
         )
 
-    def on_step(self, progress: Training) -> None:
+    def on_steps(self, trainer: Trainer, progress: Training) -> None:
         done = (progress.epoch - 1) * progress.steps + progress.step
         self._bar.update(self._task, completed=done, **self._fields(progress))
 

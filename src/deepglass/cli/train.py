@@ -20,10 +20,10 @@ from rich.markup import escape
 from .. import __version__
 from ..data import Subset
 from ..errors import DataError
+from ..files import replace_file
 from ..train import Epoch, confusion_matrix, save
 from ..train.digits import DigitsRun, Settings
 from ..train.plots import confusion_picture, learning_curves
-from ..train.saving import write_atomically
 from .screen import Bar, Lines, console, facts, percent
 
 NETWORK, RECORD, SAMPLE = "network.safetensors", "run.json", "digit.png"
@@ -175,10 +175,10 @@ def _write(folder: Path, run: DigitsRun, accuracy: dict[str, float]) -> None:
         "history": [asdict(epoch) for epoch in history],
     }
     save(run.model, folder / NETWORK, {"input": INPUT, "test_accuracy": accuracy["test"]})
-    write_atomically(folder / CURVES, learning_curves(history, title))
+    replace_file(folder / CURVES, learning_curves(history, title))
     matrix = confusion_matrix(answers, labels, 10)
-    write_atomically(folder / CONFUSION, confusion_picture(matrix, names, title))
-    write_atomically(folder / RECORD, (json.dumps(record, indent=1) + "\n").encode())
+    replace_file(folder / CONFUSION, confusion_picture(matrix, names, title))
+    replace_file(folder / RECORD, (json.dumps(record, indent=1) + "\n").encode())
     easy = int((answers == labels).argmax())  # the first that is read right
     _sample(run.test[easy][0][0]).save(folder / SAMPLE)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
@@ -98,10 +98,7 @@ class DataLoader:
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         """Begin an epoch, or go on with the one that `load_state_dict` named."""
-        if self.batch and not self._continues:
-            self.epoch, self.batch = self.epoch + 1, 0  # the last one was left early
-        self._continues = False
-        epoch, first = self.epoch, self.batch
+        epoch, first = self._begin()
         for number, fields in enumerate(self._fields(epoch, first), first + 1):
             self.epoch, self.batch = epoch, number
             yield tuple(Tensor(field) for field in fields)
@@ -111,6 +108,37 @@ class DataLoader:
         """Return the numbers of all samples in the order of an epoch."""
         count = len(self.dataset)
         return Stream(self.seed, epoch).order(count) if self.shuffle else np.arange(count)
+
+    def numbers(self, most: Callable[[], int], together: int = 1) -> Iterator[np.ndarray]:
+        """Begin an epoch like ``iter``, or go on with one, but hand out sample numbers.
+
+        For those who gather their samples themselves, several batches at a time.
+
+        Args:
+            most: asked each time how many rows to hand out at once, at least 1.
+            together: batches in one row.
+
+        Yields:
+            whole numbers, (rows, samples); the rows of one array are of one length.
+        """
+        epoch, first = self._begin()
+        order = self.order(epoch)
+        size = self.batch_size * together
+        row, full = first // together, self.samples // size
+        while row * size < self.samples:
+            last = min(row + most(), full) if row < full else row + 1
+            part = order[row * size : last * size][: self.samples - row * size]
+            self.epoch, self.batch = epoch, min(last * together, len(self))
+            yield part.reshape(last - row, -1)
+            row = last
+        self.epoch, self.batch = epoch + 1, 0
+
+    def _begin(self) -> tuple[int, int]:
+        """The epoch that is begun or gone on with, and its first batch."""
+        if self.batch and not self._continues:
+            self.epoch, self.batch = self.epoch + 1, 0  # the last one was left early
+        self._continues = False
+        return self.epoch, self.batch
 
     def state_dict(self) -> dict[str, int]:
         """Return where the loader stands: after the last batch it handed out."""

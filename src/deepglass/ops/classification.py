@@ -134,13 +134,6 @@ def _weight_like(name: str, weight: Any, x: Tensor, dim: int) -> Tensor:
     return broadcast_to(reshape(w, -1, *[1] * (x.ndim - dim - 1)), x.shape)
 
 
-def _averaged(losses: Tensor, weights: Tensor) -> Tensor:
-    """The sum of the losses, each with its weight in it, divided by that of the weights; halves
-    would run over at 65504 pixels."""
-    wide = losses.dtype.wide
-    return to(sum(losses, dtype=wide) / sum(weights, dtype=wide), losses.dtype)
-
-
 # cross-entropy --------------------------------------------------------------------------
 
 
@@ -264,7 +257,7 @@ def cross_entropy(
         q, counts = q * w, sum(hot * w, dim) if labelled else None
     losses = apply(CROSS_ENTROPY, x, q, dim=dim)
     if reduction == "mean" and counts is not None:
-        return _averaged(losses, counts)
+        return sum(losses) / sum(counts)
     return reduced(name, losses, reduction)
 
 
@@ -300,7 +293,7 @@ def nll_loss(
     hot = _hot(name, x, target, dim, ignore_index)
     q = hot if weight is None else hot * _weight_like(name, weight, x, dim)
     losses = -sum(where(eq(q, 0.0), 0.0, q * x), dim)
-    return _averaged(losses, q) if reduction == "mean" else reduced(name, losses, reduction)
+    return sum(losses) / sum(q) if reduction == "mean" else reduced(name, losses, reduction)
 
 
 def kl_div(input: Any, target: Any, *, reduction: str = "mean", log_target: bool = False) -> Tensor:

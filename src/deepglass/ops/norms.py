@@ -17,7 +17,7 @@ from .elementwise import abs, eq, ne, same, to, where
 from .logic import logical_or
 from .piecewise import sign
 from .power import pow
-from .reduction import Dims, amax, amin, dims_of, needs_elements, reduced_type, spread, sum
+from .reduction import Dims, amax, amin, dims_of, needs_elements, reduced_shape, spread, sum
 from .samples import ONE_AXIS, SEVERAL_AXES, apart
 
 Axes = tuple[int, ...]
@@ -26,7 +26,7 @@ Axes = tuple[int, ...]
 def _type(x: TensorType, p: float, dim: Axes, keepdim: bool) -> TensorType:
     if p == 0:
         raise DomainError("norm: p is not 0 here; got 0. Call dg.norm, which counts the elements.")
-    return reduced_type("norm", same("norm", "float")(x), dim, keepdim)
+    return TensorType(reduced_shape(same("norm", "float")(x).shape, dim, keepdim), x.dtype)
 
 
 def _reference(x: np.ndarray, p: float, dim: Axes, keepdim: bool) -> np.ndarray:

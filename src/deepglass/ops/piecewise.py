@@ -11,7 +11,7 @@ from ..errors import DomainError, DTypeError
 from ..graph.kinds import Elementwise
 from ..graph.op import Misuse, Sample
 from ..graph.tensor import Tensor, as_tensor
-from .elementwise import NUMBERS_ALIKE, ElementwiseOp, eq, ge, gt, le, same, to, where
+from .elementwise import ElementwiseOp, eq, ge, gt, le, same, to, where
 from .movement import broadcast_to
 from .samples import away_from_zero, binary_samples, compare_samples, unary_samples
 
@@ -163,7 +163,7 @@ def _division(
         samples=_division_samples,
         misuses=(
             Misuse((np.array([5, 7]), np.array([1, 0])), {}, DomainError, "got 0 at position 1"),
-            *NUMBERS_ALIKE,
+            Misuse((np.array([True]), np.array([True])), {}, DTypeError, "float, signed, unsigned"),
         ),
         validate=_check_divisor(name),
         notation=notation,
@@ -256,7 +256,10 @@ def _bound(
             lambda g, out, x, bound: where(inside(x, bound), 0.0, g),
         ),
         samples=_bound_samples,
-        misuses=NUMBERS_ALIKE,
+        misuses=(
+            Misuse((np.ones(2), np.ones(3)), {}, DTypeError, "one shape and type"),
+            Misuse((np.array([True]), np.array([True])), {}, DTypeError, "float, signed, unsigned"),
+        ),
         notation=f"{name}({{0}}, {{1}})",
         doc=doc,
     )

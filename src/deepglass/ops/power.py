@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DomainError
+from ..errors import DomainError, DTypeError
 from ..graph.kinds import Elementwise
 from ..graph.op import Misuse, Sample
 from ..graph.tensor import Tensor, as_tensor, read
 from ..graph.types import bool_
-from .elementwise import NUMBERS_ALIKE, ElementwiseOp, div, eq, ge, same, to, where
+from .elementwise import ElementwiseOp, div, eq, ge, same, to, where
 from .functions import log, rsqrt, sqrt
 from .samples import SHAPES, real
 
@@ -61,7 +61,8 @@ POW = ElementwiseOp(
     samples=_samples,
     misuses=(
         Misuse((np.array([2]), np.array([-1])), {}, DomainError, "exponents >= 0; got -1. Convert"),
-        *NUMBERS_ALIKE,
+        Misuse((np.array([True]), np.array([True])), {}, DTypeError, "float, signed, unsigned"),
+        Misuse((np.ones(2), np.ones(3)), {}, DTypeError, "one shape and type"),
     ),
     validate=_check_exponents,
     notation="{0}^{1}",

@@ -12,11 +12,11 @@ from ..graph.kinds import Composite
 from ..graph.op import Misuse, Op, Sample
 from ..graph.tensor import Tensor, apply, as_tensor
 from ..graph.types import TensorType
-from .elementwise import NUMBERS_ALIKE, ElementwiseOp, abs, eq, maximum, same, to, where
+from .elementwise import ElementwiseOp, abs, eq, maximum, same, to, where
 from .functions import exp, log, log1p, sigmoid
 from .logic import isfinite
 from .movement import axis_of, reshape
-from .reduction import Dims, amax, dims_of, reduced_shape, reduced_type, spread, sum
+from .reduction import Dims, amax, dims_of, reduced_shape, spread, sum
 from .samples import along_axes, binary_samples, compare_samples, real
 
 Axes = tuple[int, ...]
@@ -117,7 +117,7 @@ def log_softmax(x: Any, dim: int = -1) -> Tensor:
 
 
 def _logsumexp_type(x: TensorType, dim: Axes, keepdim: bool) -> TensorType:
-    return reduced_type("logsumexp", same("logsumexp", "float")(x), dim, keepdim)
+    return TensorType(reduced_shape(same("logsumexp", "float")(x).shape, dim, keepdim), x.dtype)
 
 
 def _logsumexp_reference(x: np.ndarray, dim: Axes, keepdim: bool) -> np.ndarray:
@@ -216,7 +216,10 @@ logaddexp = ElementwiseOp(
         lambda g, out, x, y: g * sigmoid(_difference(y, x)),
     ),
     samples=_logaddexp_samples,
-    misuses=NUMBERS_ALIKE,
+    misuses=(
+        Misuse((np.ones(2), np.ones(3)), {}, DTypeError, "one shape and type"),
+        Misuse((np.array([1]), np.array([1])), {}, DTypeError, "one of float; got int64[1]"),
+    ),
     notation="log(exp({0}) + exp({1}))",
     floats=True,
     doc="""log(exp(x) + exp(y)), broadcast: the sum of two numbers of which logarithms are known.

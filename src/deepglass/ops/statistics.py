@@ -15,7 +15,7 @@ from ..graph.tensor import Tensor, apply, as_tensor
 from ..graph.types import TensorType
 from .elementwise import eq, same, to, where
 from .functions import sqrt
-from .reduction import Dims, dims_of, mean, reduced_type, spread, sum
+from .reduction import Dims, dims_of, mean, reduced_shape, spread, sum
 from .samples import ONE_AXIS, SEVERAL_AXES, real
 
 
@@ -48,7 +48,7 @@ Axes = tuple[int, ...]
 
 def _type(name: str) -> Any:
     def infer(x: TensorType, dim: Axes, correction: int, keepdim: bool) -> TensorType:
-        return reduced_type(name, same(name, "float")(x), dim, keepdim)
+        return TensorType(reduced_shape(same(name, "float")(x).shape, dim, keepdim), x.dtype)
 
     return infer
 

@@ -1,19 +1,45 @@
 """Training: the loop, what it measures, and what it leaves behind."""
 
-from .metrics import accuracy, confusion_matrix
+from .callbacks import Callback, CSVLog, EarlyStopping
+from .checkpoint import Checkpoints, load_checkpoint, save_checkpoint
+from .metrics import (
+    Metric,
+    accuracy,
+    auc,
+    confusion_matrix,
+    f1,
+    mae,
+    precision,
+    r2,
+    recall,
+    rmse,
+    top_k,
+)
+from .progress import Epoch, Progress
 from .saving import load, save
-from .schedules import constant, cosine
-from .trainer import Callback, Epoch, Progress, Trainer
+from .trainer import Trainer
 
 __all__ = [
+    "CSVLog",
     "Callback",
+    "Checkpoints",
+    "EarlyStopping",
     "Epoch",
+    "Metric",
     "Progress",
     "Trainer",
     "accuracy",
+    "auc",
     "confusion_matrix",
-    "constant",
-    "cosine",
+    "f1",
     "load",
+    "load_checkpoint",
+    "mae",
+    "precision",
+    "r2",
+    "recall",
+    "rmse",
     "save",
+    "save_checkpoint",
+    "top_k",
 ]

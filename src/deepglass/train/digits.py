@@ -12,9 +12,11 @@ from ..models import MLP
 from ..nn.functional import cross_entropy
 from ..ops.random import manual_seed
 from ..optim import Adam
+from ..optim.lr_scheduler import CosineAnnealingLR
+from .callbacks import Callback
 from .metrics import accuracy
-from .schedules import cosine
-from .trainer import Callback, Epoch, Trainer
+from .progress import Epoch
+from .trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -61,13 +63,14 @@ class DigitsRun:
         self.settings = settings
         self.train, self.test = random_split(digits, [0.8, 0.2], stratify=digits.tensors[1])
         self.model = MLP([64, *settings.hidden, 10], dropout=settings.dropout)
+        optimizer = Adam(self.model.parameters(), settings.lr)
         self.trainer = Trainer(
             self.model,
             cross_entropy,
-            Adam(self.model.parameters(), settings.lr),
-            {"accuracy": accuracy},
-            cosine,
-            settings.backend,
+            optimizer,
+            [accuracy],
+            schedule=CosineAnnealingLR(optimizer, settings.epochs),
+            backend=settings.backend,
         )
 
     def fit(self, callbacks: Iterable[Callback] = ()) -> list[Epoch]:

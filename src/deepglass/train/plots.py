@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from .saving import write_atomically
-from .trainer import Epoch
+from ..files import replace_file
+from .progress import Epoch
 
 TRAIN, TEST, INK = "#2f6fde", "#e8590c", "#1f2430"
 GRID, EMPTY = "#d9dde5", "#f3f5f8"
@@ -29,7 +29,7 @@ def learning_curves(history: Sequence[Epoch], title: str = "") -> bytes:
     _curves(right, history, "accuracy", 100, "accuracy, %")
     left.set_yscale("log")
     left.yaxis.set_major_formatter("{x:g}")
-    last = [e.test["accuracy"] * 100 for e in history if "accuracy" in e.test]
+    last = [e.validation["accuracy"] * 100 for e in history if "accuracy" in e.validation]
     if last:
         right.axhline(last[-1], color=TEST, linewidth=0.8, linestyle=":")
         right.set_ylim(min(90.0, min(last) - 1), 100.4)
@@ -102,7 +102,7 @@ def png(figure: Any) -> bytes:
 def draw(figure: Any, path: Path) -> None:
     """Write a figure as PNG to ``path``, whose folder is made if need be, and say so."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, png(figure))
+    replace_file(path, png(figure))
     print(f"drawn: {path}")
 
 
@@ -114,10 +114,10 @@ def _curves(axes: Any, history: Sequence[Epoch], name: str, scale: float, label:
         color=TRAIN,
         label="training, while it learns",
     )
-    if all(name in e.test for e in history):
+    if all(name in e.validation for e in history):
         axes.plot(
             epochs,
-            [e.test[name] * scale for e in history],
+            [e.validation[name] * scale for e in history],
             color=TEST,
             label="test, after each epoch",
         )

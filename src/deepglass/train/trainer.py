@@ -1,106 +1,65 @@
-"""The training loop: epochs of compiled steps, and tests in between."""
+"""The training loop: epochs of compiled steps, and validation in between."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import signal
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 from .. import backends
-from ..compile import compile
 from ..data.loader import DataLoader
-from ..errors import DomainError
+from ..errors import DataError, DomainError
 from ..graph.tensor import Tensor
 from ..graph.trace import set_grad_enabled
 from ..nn.module import Module
+from ..ops.random import Generator, default_generator
 from ..optim import Optimizer
-from .schedules import constant
+from ..optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from .callbacks import Callback
+from .feed import Feed
+from .metrics import Metric
+from .progress import Epoch, Progress
+from .run import MOST_STEPS, Run, Seen, joined
+from .steps import Loss, Prepare, Steps
+from .targets import try_targets
 
-Measure = Callable[[Any, Any], Tensor]
-
-
-@dataclass
-class Progress:
-    """Where a training run stands.
-
-    Attributes:
-        epochs: how many there will be.
-        steps: per epoch.
-        epoch: the current one, from 1.
-        step: the last one done in this epoch, from 1.
-        samples: seen in this epoch.
-        seconds: spent on training steps in this epoch.
-        values: means over this epoch so far: "loss" and one per metric.
-    """
-
-    epochs: int
-    steps: int
-    epoch: int = 0
-    step: int = 0
-    samples: int = 0
-    seconds: float = 0.0
-    values: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def rate(self) -> float:
-        """Samples per second in this epoch."""
-        return self.samples / self.seconds if self.seconds else 0.0
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one epoch came to.
-
-    Attributes:
-        number: from 1.
-        train: means over its steps, each taken before its update, with dropout if any.
-        test: the same on the test data after the last step, in evaluation mode; empty
-            without test data.
-        seconds: spent on training steps.
-        rate: samples per second.
-    """
-
-    number: int
-    train: dict[str, float]
-    test: dict[str, float]
-    seconds: float
-    rate: float
-
-
-class Callback:
-    """Watches a training run; a subclass overrides what it wants to hear of."""
-
-    def on_start(self, progress: Progress) -> None:
-        """The steps are compiled and training begins."""
-
-    def on_step(self, progress: Progress) -> None:
-        """A step is done."""
-
-    def on_epoch(self, progress: Progress, epoch: Epoch) -> None:
-        """An epoch is done, its test included."""
+INTERRUPTED = "interrupted"
 
 
 class Trainer:
     """A model, its loss and its optimizer, compiled into one step.
+
+    The steps do what a loop written by hand does, to the last bit: take a batch, clear the
+    gradients, compute the loss, go backward, clip, update. Data in memory are gathered inside
+    the step, and many steps are one native call.
 
     Args:
         model: what is trained.
         loss: compares outputs with targets; the mean over a batch, such as
             `nn.functional.cross_entropy`.
         optimizer: changes the parameters.
-        metrics: further means to watch, by name, such as {"accuracy": accuracy}.
-        schedule: the share of the learning rate as a function of the share of training
-            done, asked before each epoch.
+        metrics: what else is measured, such as `accuracy`.
+        schedule: a schedule of `optim.lr_scheduler` made for the optimizer.
+        schedule_every: when the schedule takes a step: after each "epoch" or each "step".
+        watch: the measure that a plateau schedule is told after each epoch.
+        prepare: ``prepare(input)`` is done to each batch inside the compiled step: turning
+            pixels into floats, bringing numbers to mean 0.
+        clip_norm: gradients whose norm is larger are scaled down to it; None leaves them.
+        accumulate: batches whose gradients one update is made from. The update is that of
+            one large batch of all their samples.
         backend: "native" or "reference"; the default backend unless given.
 
     Attributes:
         history: one `Epoch` per epoch trained.
         backend: the name of the backend that runs the steps.
         compile_seconds: spent on making machine code.
+        stopped: why training ended before its last epoch; "" otherwise.
 
     >>> from ..data import TensorDataset
     >>> from ..nn import Linear, MSELoss
@@ -116,145 +75,254 @@ class Trainer:
     def __init__(
         self,
         model: Module,
-        loss: Measure,
+        loss: Loss,
         optimizer: Optimizer,
-        metrics: Mapping[str, Measure] | None = None,
-        schedule: Callable[[float], float] = constant,
+        metrics: Iterable[Metric] = (),
+        *,
+        schedule: LRScheduler | None = None,
+        schedule_every: str = "epoch",
+        watch: str = "loss",
+        prepare: Prepare | None = None,
+        clip_norm: float | None = None,
+        accumulate: int = 1,
         backend: str | None = None,
     ) -> None:
+        if accumulate < 1:
+            raise DomainError(f"Trainer: accumulate is at least 1 batch; got {accumulate}.")
+        if schedule_every not in ("epoch", "step"):
+            raise DomainError(
+                f"Trainer: schedule_every is 'epoch' or 'step'; got {schedule_every!r}."
+            )
         self.model = model
         self.optimizer = optimizer
+        self.metrics = tuple(metrics)
         self.schedule = schedule
+        self.schedule_every = schedule_every
+        self.watch = watch
+        self.accumulate = accumulate
+        self.steps = Steps(model, loss, optimizer, self.metrics, prepare, clip_norm)
         self.backend = backend or backends.default()
         self.history: list[Epoch] = []
         self.compile_seconds = 0.0
-        measures = dict(metrics or {})
-        self._names = ("loss", *measures)
+        self.stopped = ""
+        self._feeds: dict[tuple[int, bool], Feed] = {}
+        self._run: Run | None = None
+        self._restored: Mapping[str, Any] | None = None
 
-        def step(x: Tensor, target: Tensor) -> tuple[Tensor, ...]:
-            output = model(x)
-            value = loss(output, target)
-            optimizer.zero_grad()
-            value.backward()
-            optimizer.step()
-            return (value, *[measure(output, target) for measure in measures.values()])
-
-        def test(x: Tensor, target: Tensor) -> tuple[Tensor, ...]:
-            output = model(x)
-            return (loss(output, target), *[m(output, target) for m in measures.values()])
-
-        self._step = compile(step, backend=self.backend)
-        self._test = compile(test, backend=self.backend)
+    # Training -----------------------------------------------------------------------
 
     def fit(
         self,
         train: DataLoader,
-        test: DataLoader | None = None,
-        epochs: int = 1,
+        validation: DataLoader | None = None,
+        epochs: int | None = None,
         callbacks: Iterable[Callback] = (),
     ) -> list[Epoch]:
         """Train, and return the history.
 
         Args:
             train: batches of (input, target) to learn from.
-            test: batches to measure on after each epoch.
-            epochs: how often to go through ``train``.
+            validation: batches to measure on after each epoch.
+            epochs: how often to go through ``train``; unless given, as often as an
+                interrupted run that `load_state_dict` brought back still had to, else once.
             callbacks: who watches.
 
         Raises:
-            DomainError: fewer than one epoch, or a loss that is infinite or no number; the
-                weights are then those after that step.
+            DomainError: fewer than one epoch; targets that the loss refuses; a loss that is
+                infinite or no number (the weights are then those after that call).
+            KeyboardInterrupt: Ctrl-C, after the steps under way; callbacks have heard
+                `on_stop`, so checkpoints are written.
         """
+        if epochs is None:
+            epochs = self._restored["epochs"] - len(self.history) if self._restored else 1
         if epochs < 1:
             raise DomainError(f"fit: epochs is at least 1; got {epochs}.")
-        watchers = list(callbacks)
-        rates = [group["lr"] for group in self.optimizer.param_groups]
-        self._compile(train, test)
-        progress = Progress(epochs, len(train))
-        for watcher in watchers:
-            watcher.on_start(progress)
-        try:
-            for done in range(epochs):
-                for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
-                    group["lr"] = rate * self.schedule(done / epochs)
-                self._epoch(train, progress, done + 1, watchers)
-                tested = self.evaluate(test) if test is not None else {}
-                epoch = Epoch(
-                    len(self.history) + 1,
-                    dict(progress.values),
-                    tested,
-                    progress.seconds,
-                    progress.rate,
-                )
-                self.history.append(epoch)
-                for watcher in watchers:
-                    watcher.on_epoch(progress, epoch)
-        finally:
-            for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate
+        progress = Progress(len(self.history) + epochs, -(-len(train) // self.accumulate))
+        run = self._run = Run(train, validation, tuple(callbacks), progress)
+        if self._restored:
+            run.load_state_dict(self._restored)
+            self._restored = None
+        self.stopped = ""
+        self._compile(run)
+        for watcher in run.callbacks:
+            watcher.on_start(self, progress)
+        with _stopping_on_interrupt(self):
+            while len(self.history) < progress.epochs and not self.stopped:
+                self._epoch(run)
+        for watcher in run.callbacks:
+            watcher.on_stop(self, progress)
+        if self.stopped == INTERRUPTED:
+            raise KeyboardInterrupt
         return self.history
 
+    def stop(self, why: str) -> None:
+        """End training after the steps under way; ``why`` becomes `stopped`."""
+        self.stopped = self.stopped or why
+
+    def _epoch(self, run: Run) -> None:
+        """Do the steps that are left of an epoch, then validate."""
+        progress = run.progress
+        progress.epoch = len(self.history) + 1
+        self.model.train()
+        started = perf_counter()
+        for samples, (losses, seen) in self._feed(run.train, True).run(run.most, self._settings):
+            run.note(samples, losses, seen, perf_counter() - started)
+            self._check(losses, progress)
+            progress.values = {"loss": run.loss, **self._measure([seen])}
+            for watcher in run.callbacks:
+                if not watcher.every or progress.step % watcher.every == 0:
+                    watcher.on_steps(self, progress)
+            if self.stopped:
+                break
+            started = perf_counter()
+        if progress.step == progress.steps:
+            self._end_epoch(run)
+
+    def _end_epoch(self, run: Run) -> None:
+        progress = run.progress
+        epoch = Epoch(
+            number=progress.epoch,
+            train={"loss": run.loss, **self._measure(run.seen)},
+            validation=self.evaluate(run.validation) if run.validation is not None else {},
+            steps=progress.steps,
+            learning_rate=self.optimizer.param_groups[0]["lr"],
+            seconds=progress.seconds,
+            rate=progress.rate,
+        )
+        self.history.append(epoch)
+        if isinstance(self.schedule, ReduceLROnPlateau):
+            self.schedule.step(epoch.value(self.watch))
+        elif self.schedule is not None and self.schedule_every == "epoch":
+            self.schedule.step()
+        run.begin_epoch()
+        for watcher in run.callbacks:
+            watcher.on_epoch(self, progress, epoch)
+
+    def _check(self, losses: np.ndarray, progress: Progress) -> None:
+        wrong = np.flatnonzero(~np.isfinite(losses))
+        if wrong.size:
+            step = progress.step - len(losses) + int(wrong[0]) + 1
+            raise DomainError(
+                f"fit: the loss stays finite; it is {losses[wrong[0]]} in step {step} of epoch "
+                f"{progress.epoch}. Lower the learning rate, and look for values that are not "
+                "finite in the data."
+            )
+
+    def _settings(self, steps: int) -> list[np.ndarray]:
+        """The optimizer's moving settings in each of the next steps; the schedule goes on."""
+        tensors = self.steps.moving()
+        rows = np.empty((steps, len(tensors)))
+        for row in rows:
+            row[:] = [t.item() for t in tensors]
+            if self.schedule is not None and self.schedule_every == "step":
+                self.schedule.step()
+        return [rows]
+
+    def _compile(self, run: Run) -> None:
+        """Make the programs for all sizes of batches before the clock of the epochs starts."""
+        started = perf_counter()
+        with evaluating(self.model):
+            try_targets(self.steps, run.train)
+            if run.validation is not None:
+                self._feed(run.validation, False).compile()
+        self.model.train()
+        settings = np.array([t.item() for t in self.steps.moving()])
+        self._feed(run.train, True).compile(settings)
+        self.compile_seconds += perf_counter() - started
+
+    def _feed(self, loader: DataLoader, training: bool) -> Feed:
+        """The compiled step for a loader, made when it is first needed."""
+        key = id(loader), training
+        if key not in self._feeds:
+            if training:
+                step = self.steps.update(loader.batch_size)
+                self._feeds[key] = Feed(loader, step, self.backend, self.accumulate)
+            else:
+                self._feeds[key] = Feed(loader, self.steps.forward, self.backend)
+        return self._feeds[key]
+
+    # Measuring ----------------------------------------------------------------------
+
     def evaluate(self, loader: DataLoader) -> dict[str, float]:
-        """Return loss and metrics in evaluation mode: means over the samples of ``loader``."""
-        totals, samples = np.zeros(len(self._names)), 0
-        with _evaluating(self.model):
-            for x, target in loader:
-                totals += len(x) * np.array([float(v) for v in self._test(x, target)])
-                samples += len(x)
-        return dict(zip(self._names, (totals / samples).tolist(), strict=True))
+        """Return loss and metrics over the samples of ``loader``, in evaluation mode."""
+        total, count = 0.0, 0
+        seen: Seen = []
+        with evaluating(self.model):
+            results = self._feed(loader, False).run(lambda: MOST_STEPS, lambda steps: [])
+            for samples, (losses, some) in results:
+                total += float(losses.sum(dtype=np.float64)) * samples
+                count += samples * len(losses)
+                seen.append(some)
+        return {"loss": total / count, **self._measure(seen)}
 
     def predict(self, x: Any) -> np.ndarray:
         """Return the outputs for inputs ``x`` (batch, ...) in evaluation mode."""
-        with _evaluating(self.model):
-            output: Tensor = self.model(Tensor(x))
+        with evaluating(self.model):
+            output: Tensor = self.steps.output(Tensor(x))
         return output.numpy()
 
-    def _compile(self, train: DataLoader, test: DataLoader | None) -> None:
-        """Make the programs for all sizes of batches before the clock of the epochs starts."""
-        started = perf_counter()
-        self.model.train()
-        for batch in _kinds(train):
-            self._step.program(*batch)
-        if test is not None:
-            with _evaluating(self.model):
-                for batch in _kinds(test):
-                    self._test.program(*batch)
-        self.compile_seconds += perf_counter() - started
+    def _measure(self, seen: Seen) -> dict[str, float]:
+        """The metrics over what was observed in some calls."""
+        rows = joined(seen)
+        return {m.name: m.result(*r) for m, r in zip(self.metrics, rows, strict=True)}
 
-    def _epoch(
-        self, train: DataLoader, progress: Progress, number: int, watchers: list[Callback]
-    ) -> None:
-        progress.epoch, progress.step, progress.samples, progress.seconds = number, 0, 0, 0.0
-        totals = np.zeros(len(self._names))
-        self.model.train()
-        for x, target in train:
-            started = perf_counter()
-            values = [float(v) for v in self._step(x, target)]
-            progress.seconds += perf_counter() - started
-            progress.step += 1
-            progress.samples += len(x)
-            if not np.isfinite(values[0]):
-                raise DomainError(
-                    f"fit: the loss stays finite; it is {values[0]} in step {progress.step} of "
-                    f"epoch {number}. Lower the learning rate, and look for values that are not "
-                    "finite in the data."
-                )
-            totals += len(x) * np.array(values)
-            means = (totals / progress.samples).tolist()
-            progress.values = dict(zip(self._names, means, strict=True))
-            for watcher in watchers:
-                watcher.on_step(progress)
+    def weights(self) -> dict[str, np.ndarray]:
+        """Return a copy of all parameters and buffers by name."""
+        return {k: np.array(v) for k, v in self.model.state_dict().items()}
 
+    # Going on later -----------------------------------------------------------------
 
-def _kinds(loader: DataLoader) -> Iterator[tuple[Tensor, ...]]:
-    """Yield one batch of each size that ``loader`` gives, without moving it on."""
-    sizes = {min(loader.batch_size, loader.samples), loader.samples % loader.batch_size} - {0}
-    for size in sorted(sizes):
-        yield loader.example(size)
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything the rest of the training depends on.
+
+        Numbers, names and arrays in nested dicts and lists: a checkpoint is this, written
+        down. The steps that follow are the same to the last bit as without a stop.
+        """
+        return {
+            "model": self.weights(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": None if self.schedule is None else self.schedule.state_dict(),
+            "random": {name: g.get_state() for name, g in self._generators()},
+            "history": [asdict(epoch) for epoch in self.history],
+            "run": None if self._run is None else self._run.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where another trainer, made the same way, stood when asked for `state_dict`.
+
+        The next `fit`, given the same data, does the steps that were left.
+
+        Raises:
+            DataError: the state does not fit this trainer.
+        """
+        generators = dict(self._generators())
+        same = (state["schedule"] is None) == (self.schedule is None)
+        if not same or set(state["random"]) != set(generators):
+            raise DataError(
+                "Trainer: a state of a trainer made the same way; this one has "
+                f"{'no' if self.schedule is None else 'a'} schedule and the generators "
+                f"{', '.join(generators)}; the state has {', '.join(state['random'])}."
+            )
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.schedule is not None:
+            self.schedule.load_state_dict(state["schedule"])
+        for name, generator in generators.items():
+            generator.set_state(state["random"][name])
+        self.history = [Epoch(**epoch) for epoch in state["history"]]
+        self._restored = state["run"]
+
+    def _generators(self) -> Iterator[tuple[str, Generator]]:
+        """The default source of random numbers, and those that layers have of their own."""
+        yield "default", default_generator
+        for path, module in self.model.named_modules():
+            for name, value in vars(module).items():
+                if isinstance(value, Generator) and value is not default_generator:
+                    yield f"{path}.{name}", value
 
 
 @contextmanager
-def _evaluating(model: Module) -> Iterator[None]:
+def evaluating(model: Module) -> Iterator[None]:
     """Evaluation mode, and nothing recorded for `backward`, until the block ends."""
     before = model.training
     model.eval()
@@ -263,3 +331,22 @@ def _evaluating(model: Module) -> Iterator[None]:
             yield
     finally:
         model.train(before)
+
+
+@contextmanager
+def _stopping_on_interrupt(trainer: Trainer) -> Iterator[None]:
+    """Let Ctrl-C stop the trainer between two calls; a second one stops at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def note(number: int, frame: Any) -> None:
+        if trainer.stopped == INTERRUPTED:
+            raise KeyboardInterrupt
+        trainer.stop(INTERRUPTED)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
