@@ -65,6 +65,8 @@ def test_whole_numbers_and_mixed_types() -> None:
     assert dg.einsum("ij,jk->ik", x, w).tolist() == (x @ w).tolist()
     assert dg.einsum("ij,jk->ik", x, w).dtype is dg.int64
     assert dg.einsum("ij,jk", x, w.astype("f4")).dtype is dg.float32
+    small = dg.einsum("ij,jk,k->", *(a.astype("i4") for a in (x, w, np.arange(5))))
+    assert (small.dtype, small.item()) == (dg.int32, int((x @ w @ np.arange(5)).sum()))
 
 
 def test_an_axis_of_one_is_repeated() -> None:

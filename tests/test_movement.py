@@ -217,6 +217,18 @@ def test_products(left: tuple[int, ...], right: tuple[int, ...], backend: str) -
     check_gradient(dg.matmul, x, w)
 
 
+@pytest.mark.parametrize("dtype", ["int64", "int32", "uint8"])
+def test_products_of_whole_numbers_wrap_in_their_own_type(dtype: str, backend: str) -> None:
+    rng = np.random.default_rng(0)
+    x, w = (
+        rng.integers(0, 99, (2, 3, 33)).astype(dtype),
+        rng.integers(0, 99, (33, 19)).astype(dtype),
+    )
+    for got in (dg.tensor(x) @ dg.tensor(w), dg.compile(dg.matmul)(x, w)):
+        assert got.dtype is dg.tensor(x).dtype
+        assert np.array_equal(got.numpy(), x @ w)
+
+
 def test_a_transposed_product_of_batches_is_the_product_of_the_transposed(backend: str) -> None:
     rng = np.random.default_rng(0)
     x, w = rng.uniform(-1, 1, (2, 3, 5, 7)), rng.uniform(-1, 1, (2, 3, 7, 4))

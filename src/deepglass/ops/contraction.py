@@ -11,7 +11,7 @@ from ..errors import DTypeError, ShapeError
 from ..graph.kinds import Contraction
 from ..graph.op import Misuse, Op
 from ..graph.tensor import Tensor, apply, as_tensor
-from ..graph.types import TensorType
+from ..graph.types import TensorType, bool_
 from .elementwise import mul, unify
 from .movement import broadcast_to, reshape, transpose
 from .samples import cases
@@ -33,9 +33,10 @@ def _matmul_type(x: TensorType, w: TensorType) -> TensorType:
             f"matmul: both have the same batch axes; got x {x.shape} and w {w.shape}. Call "
             "dg.matmul, which broadcasts them."
         )
-    if x.dtype is not w.dtype or not x.dtype.is_float:
+    if x.dtype is not w.dtype or x.dtype is bool_:
         raise DTypeError(
-            f"matmul: both are of one float type; got {x} and {w}. Convert with `.to(dg.float32)`."
+            f"matmul: both hold numbers of one type; got {x} and {w}. Convert with "
+            "`.to(dg.float32)`."
         )
     return TensorType((*x.shape[:-1], w.shape[-1]), x.dtype)
 
@@ -74,7 +75,8 @@ MATMUL = Op(
             (np.ones((2, 5, 3)), np.ones((3, 7))), {}, ShapeError, "batch axes; got x (2, 5, 3)"
         ),
         Misuse((np.ones((2, 3), np.int64),) * 2, {}, ShapeError, "last but one"),
-        Misuse((np.ones((2, 2), np.int64),) * 2, {}, DTypeError, "one float type; got int64"),
+        Misuse((np.ones((2, 2), bool),) * 2, {}, DTypeError, "numbers of one type; got bool[2, 2]"),
+        Misuse((np.ones((2, 2)), np.ones((2, 2), "i8")), {}, DTypeError, "and int64[2, 2]"),
     ),
     notation="{0} @ {1}",
     doc="The matrix product: y[..., i, j] = sum over k of x[..., i, k] w[..., k, j].",
@@ -93,6 +95,9 @@ def matmul(x: Any, w: Any) -> Tensor:
 
     Raises:
         ShapeError: the inner lengths differ, or the batch axes do not fit together.
+        DTypeError: booleans.
+
+    Numerics: whole numbers are added up in their own type and wrap around.
 
     >>> matmul(Tensor([[1.0, 2.0]]), Tensor([[3.0], [4.0]]))
     tensor([[11.]])

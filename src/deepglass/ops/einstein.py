@@ -11,7 +11,7 @@ from ..errors import ShapeError
 from ..graph.tensor import Tensor, as_tensor
 from .contraction import matmul
 from .diagonals import diagonal
-from .elementwise import mul, unify
+from .elementwise import mul, to, unify
 from .movement import axis_of, permute, reshape
 from .reduction import sum
 
@@ -35,7 +35,7 @@ class _Named:
     def summed(self, kept: Collection[str]) -> _Named:
         """The tensor summed over all axes but those ``kept``."""
         dims = [d for d, n in enumerate(self.names) if n not in kept]
-        value = sum(self.value, dims) if dims else self.value
+        value = to(sum(self.value, dims), self.value.dtype) if dims else self.value
         return _Named(value, tuple(n for n in self.names if n in kept))
 
 
@@ -47,10 +47,9 @@ def _product(a: _Named, b: _Named, kept: Collection[str]) -> _Named:
     left = [n for n in a.names if n not in b.names]
     right = [n for n in b.names if n not in a.names]
     names = (*batch, *left, *right)
-    if not inner or not a.value.dtype.is_float:
-        apart = [[n] for n in (*names, *inner)]
-        product = mul(a.arranged(*apart), b.arranged(*apart))
-        return _Named(product, (*names, *inner)).summed(names)
+    if not inner:
+        apart = [[n] for n in names]
+        return _Named(mul(a.arranged(*apart), b.arranged(*apart)), names)
     several = [batch] if batch else []
     y = matmul(a.arranged(*several, left, inner), b.arranged(*several, inner, right))
     lengths = {n: k for t in (a, b) for n, k in zip(t.names, t.value.shape, strict=True)}
