@@ -131,7 +131,7 @@ LAYERS: dict[str, tuple[Spec, tuple[int, ...]]] = {
         ("Conv2d", (3, 2, (2, 5)), {"stride": (1, 3), "padding": (0, 2), "bias": False}), IMAGES,
     ),
     "conv2d in groups, dilated": (
-        ("Conv2d", (3, 6, 2), {"padding": "same", "dilation": (1, 3), "groups": 3}), IMAGES,
+        ("Conv2d", (3, 6, (3, 2)), {"padding": "same", "dilation": (1, 2), "groups": 3}), IMAGES,
     ),
     "conv1d": (("Conv1d", (3, 2, 3), {"stride": 2, "padding": 1}), SIGNALS),
     "conv transpose 1d": (("ConvTranspose1d", (3, 2, 3, 2, 1, 1), {}), SIGNALS),
