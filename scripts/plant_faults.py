@@ -141,8 +141,8 @@ TRACING = (
     Fault(
         "a frozen learning rate",
         "optim/optimizer.py",
-        "lr = group.rate.to(p.dtype)",
-        "lr = Tensor(group.rate._node.data).to(p.dtype)",
+        "rounded(number(group.rate), wide)",
+        "float(group.rate._node.data)",
         ("tests/test_state.py", "tests/test_oracles.py", "-k", "rate"),
     ),
     Fault(
@@ -175,6 +175,79 @@ KERNELS = (
         "recipe.axes != group.axes or any(group.number in self._before[n] for n in needed)",
         "recipe.axes != group.axes",
         ("tests/backends/native/test_programs.py", "-k", "whole_steps and SGD"),
+    ),
+)
+
+OPTIMIZERS = (
+    Fault(
+        "a first step that is dampened",
+        "optim/sgd.py",
+        "where(step == 0, 1.0, 1 - group",
+        "where(step < 0, 1.0, 1 - group",
+        ("tests/test_optim.py", "-k", "dampening"),
+    ),
+    Fault(
+        "one count of steps too many in Adam's correction",
+        "optim/adam.py",
+        "    t = number(step)\n",
+        "    t = number(step) + 1\n",
+        ("tests/test_optim.py", "-k", "adam"),
+    ),
+    Fault(
+        "weight decay through the gradient where it is decoupled",
+        "optim/optimizer.py",
+        'and not group.is_on("decoupled_weight_decay")',
+        'and not group.is_on("decoupled")',
+        ("tests/test_optim.py", "-k", "weight_decay"),
+    ),
+    Fault(
+        "a state dict that gives windows instead of values",
+        "optim/optimizer.py",
+        "{name: np.array(buffer.numpy()) for name",
+        "{name: buffer for name",
+        ("tests/test_optim.py", "-k", "plain or saved"),
+    ),
+    Fault(
+        "accumulation taken for gradients that nobody cleared",
+        "autodiff.py",
+        "total.origin = before.origin or before.id",
+        "total.origin = owner.node.id",
+        ("tests/test_optim.py", "-k", "cleared or again"),
+    ),
+    Fault(
+        "a schedule one step behind",
+        "optim/lr_scheduler/functions.py",
+        "self.gamma ** bisect_right(self.milestones, step)",
+        "self.gamma ** bisect_right(self.milestones, step - 1)",
+        ("tests/test_schedules.py", "-k", "by_hand"),
+    ),
+    Fault(
+        "a second schedule that counts from the first one's start",
+        "optim/lr_scheduler/combined.py",
+        ".rate(base_lr, step - begun, group)",
+        ".rate(base_lr, step, group)",
+        ("tests/test_schedules.py", "-k", "by_hand"),
+    ),
+    Fault(
+        "a search that leaves its bounds",
+        "optim/descent.py",
+        "new = np.clip(x + share * direction, low, high)",
+        "new = x + share * direction",
+        ("tests/test_optimum.py", "-k", "bounds or box"),
+    ),
+    Fault(
+        "draws that repeat what was drawn before",
+        "ops/random.py",
+        "Tensor(prod(shape), uint64)",
+        "Tensor(min(prod(shape), 1), uint64)",
+        ("tests/test_random.py", "-k", "counter or new_numbers"),
+    ),
+    Fault(
+        "tails of normal numbers on the wrong side",
+        "ops/random.py",
+        "where(lt(number, 0), size_of, -size_of)",
+        "where(lt(number, 0), -size_of, size_of)",
+        ("tests/test_random.py", "-k", "quantiles_of_their_bits"),
     ),
 )
 
@@ -218,7 +291,7 @@ TYPES = (
     ),
 )
 
-FAULTS = (*RECORDS, *LAYERS, *TRACING, *KERNELS, *TYPES)
+FAULTS = (*RECORDS, *LAYERS, *TRACING, *KERNELS, *OPTIMIZERS, *TYPES)
 
 
 def applies(fault: Fault) -> bool:
