@@ -291,7 +291,66 @@ TYPES = (
     ),
 )
 
-FAULTS = (*RECORDS, *LAYERS, *TRACING, *KERNELS, *OPTIMIZERS, *TYPES)
+REGIONS = (
+    Fault(
+        "a scan's gradient at the carries after the steps",
+        "scan.py",
+        "before = _shifted(carries, init, reverse)",
+        "before = carries",
+        ("tests/test_scan.py", "-k", "compiled_gradients"),
+    ),
+    Fault(
+        "a scan's last gradient added to no step",
+        "scan.py",
+        "after = _shifted(pulled, end, not reverse)",
+        "after = pulled",
+        ("tests/test_scan.py", "-k", "compiled_gradients"),
+    ),
+    Fault(
+        "a step that may change state",
+        "graph/trace.py",
+        "(tensor._storage is not None or tensor._node.id < seal[0])",
+        "tensor._node.id < seal[0] - 10**9",
+        ("tests/test_scan.py", "-k", "changes_no"),
+    ),
+    Fault(
+        "forget and input gates mixed up",
+        "nn/cells.py",
+        "i, f, g, o = chunk(gates, 4, dim=1)",
+        "f, i, g, o = chunk(gates, 4, dim=1)",
+        ("tests/test_recurrent.py", "-k", "equations"),
+    ),
+    Fault(
+        "activations computed again at once",
+        "checkpoint.py",
+        "apply(AFTER, x, g) for x in inputs",
+        "x for x in inputs",
+        ("tests/test_checkpoint.py", "-k", "arena"),
+    ),
+    Fault(
+        "a checkpoint that keeps what it computed",
+        "checkpoint.py",
+        "inputs = (Node(output.op, output.type, data=output.data), *besides)",
+        "inputs = (output, *besides)",
+        ("tests/test_checkpoint.py", "-k", "freed"),
+    ),
+    Fault(
+        "state changed before Python is called",
+        "backends/native/lower.py",
+        "if g.on_host or any(r.source is state for r in g.reads)",
+        "if any(r.source is state for r in g.reads)",
+        ("tests/test_host.py", "-k", "raises"),
+    ),
+    Fault(
+        "a Jacobian-vector product of the last slope alone",
+        "derivatives.py",
+        "(change,) = pullback([read(s) for s in slopes], direction, [read(u)])",
+        "(change,) = pullback([read(slopes[-1])], direction[-1:], [read(u)])",
+        ("tests/test_derivatives.py", "-k", "several_arguments"),
+    ),
+)
+
+FAULTS = (*RECORDS, *LAYERS, *TRACING, *KERNELS, *OPTIMIZERS, *TYPES, *REGIONS)
 
 
 def applies(fault: Fault) -> bool:

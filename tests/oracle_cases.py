@@ -223,6 +223,12 @@ LAYERS: dict[str, tuple[Spec, tuple[int, ...]]] = {
         ), {}),
         IMAGES,
     ),
+    "rnn": (("RNN", (3, 2), {"num_layers": 2, "nonlinearity": "relu"}), (7, 5, 3)),
+    "lstm": (("LSTM", (3, 2), {"bidirectional": True}), (7, 5, 3)),
+    "gru": (("GRU", (3, 2), {"batch_first": True}), (5, 7, 3)),
+    "rnn cell": (("RNNCell", (3, 2), {}), ROWS),
+    "lstm cell": (("LSTMCell", (3, 2), {"bias": False}), ROWS),
+    "gru cell": (("GRUCell", (3, 2), {}), ROWS),
 }  # fmt: skip
 
 WEIGHTS = np.array([0.5, 2.0, 0.25])
@@ -374,6 +380,11 @@ def modes(name: str) -> Iterator[bool]:
     yield False
 
 
+def first(result: Any) -> Any:
+    """What a layer computes; recurrent layers return their states beside it."""
+    return result[0] if isinstance(result, tuple) else result
+
+
 def layer_answer(name: str) -> Answer:
     """Outputs, gradients and buffers in training and evaluation, in float64."""
     model = build(dg.nn, LAYERS[name][0]).double()
@@ -385,7 +396,7 @@ def layer_answer(name: str) -> Answer:
         for batch, x in enumerate(layer_inputs(name)):
             model.zero_grad()
             t = dg.tensor(x, requires_grad=x.dtype.kind == "f")
-            y = model(t)
+            y = first(model(t))
             y.backward(gradient=stream(name, "cotangent").uniform(-1, 1, y.shape))
             answer[f"{mode} {batch} output"] = y.numpy()
             for key, p in [("input", t), *model.named_parameters()][not t.requires_grad :]:

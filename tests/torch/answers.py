@@ -15,6 +15,7 @@ from oracle_cases import (
     build,
     cotangent,
     differentiated,
+    first,
     layer_inputs,
     layer_state,
     loss_inputs,
@@ -386,7 +387,7 @@ def layer_answer(name: str) -> Answer:
         for batch, x in enumerate(layer_inputs(name)):
             model.zero_grad()
             t = torch.tensor(x, requires_grad=x.dtype.kind == "f")
-            y = model(t)
+            y = first(model(t))
             y.backward(torch.tensor(stream(name, "cotangent").uniform(-1, 1, tuple(y.shape))))
             answer[f"{mode} {batch} output"] = y.detach().numpy()
             for key, p in [("input", t), *model.named_parameters()][not t.requires_grad :]:

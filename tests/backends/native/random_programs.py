@@ -211,12 +211,28 @@ class RandomProgram:
     def host(self, rng: np.random.Generator, pool: list[Tensor]) -> Tensor:
         return apply(BACKWARDS, self._pick(rng, pool))
 
+    def scan(self, rng: np.random.Generator, pool: list[Tensor]) -> Tensor | None:
+        x = self._pick(rng, pool)
+        if not x.ndim or x.shape[0] > 20:
+            return None
+        like = [y for y in pool if y.shape == x.shape[1:] and y.dtype is x.dtype]
+        factor = self._pick(rng, like) if like else dg.tensor(0.5, x.dtype)
+        start = dg.zeros(x.shape[1:], dtype=x.dtype)
+        return dg.scan(lambda c, v: dg.tanh(c * factor + v), start, x, bool(rng.integers(2)))
+
+    def checkpoint(self, rng: np.random.Generator, pool: list[Tensor]) -> Tensor:
+        x, y = self._pick(rng, pool), self._pick(rng, pool)
+        return dg.checkpoint(lambda v: dg.tanh(v) * y.mean() + dg.sigmoid(v), x)
+
 
 CHOICES = (
     "unary", "binary", "binary", "reduce", "product", "move", "index", "normalize", "image",
-    "noise", "host",
+    "noise", "host", "scan", "checkpoint",
 )  # fmt: skip
-SMOOTH = ("unary", "binary", "reduce", "product", "move", "normalize", "index", "image", "host")
+SMOOTH = (
+    "unary", "binary", "reduce", "product", "move", "normalize", "index", "image", "host", "scan",
+    "checkpoint",
+)  # fmt: skip
 
 
 def disagreement(program: RandomProgram, dtype: str) -> float:
