@@ -201,6 +201,12 @@ def test_zero_grad_may_leave_zeros() -> None:
     assert (w.grad.tolist(), other.grad) == ([0.0], None)
     optimizer.step()
     assert w.tolist() == [-0.5]
+    model = nn.Linear(2, 1, bias=False)
+    model.zero_grad(set_to_none=False)
+    assert model.weight.grad is None
+    model(dg.ones(3, 2)).sum().backward()
+    model.zero_grad(set_to_none=False)
+    assert model.weight.grad.tolist() == [[0.0, 0.0]]
 
 
 def test_a_group_is_a_mapping_whose_rate_is_a_tensor() -> None:

@@ -191,6 +191,19 @@ def test_draws_follow_their_distribution(draw: str, dtype: str, backend: str) ->
     assert abs(neighbours) < 4 / np.sqrt(MANY)
 
 
+@pytest.mark.parametrize(("dtype", "digits"), [("float16", 11), ("bfloat16", 8)])
+def test_halves_are_drawn_with_the_digits_they_have(dtype: str, digits: int, backend: str) -> None:
+    """Rounding more digits would give 1, which is not among the numbers from 0 to below 1."""
+    x = dg.compile(lambda: dg.rand(MANY, dtype=dtype))()
+    assert x.dtype.name == dtype
+    k = numbers(x) * 2**digits
+    assert np.array_equal(k, np.floor(k))
+    assert (k.min(), k.max()) == (0, 2**digits - 1)
+    z = numbers(dg.compile(lambda: dg.randn(MANY, dtype=dtype))())
+    assert abs(z.mean()) < 0.02
+    assert abs(z.std() - 1) < 0.02
+
+
 def test_a_compiled_draw_is_the_eager_one(backend: str) -> None:
     for draw in (dg.rand, dg.randn):
         for dtype in ("float32", "float64"):

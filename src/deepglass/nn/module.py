@@ -242,10 +242,17 @@ class Module(Traceable):
             parameter.requires_grad = requires_grad
         return self
 
-    def zero_grad(self) -> None:
-        """Forget the gradients of all parameters."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of all parameters.
+
+        Args:
+            set_to_none: False leaves zeros.
+        """
         for parameter in self.parameters():
-            parameter.grad = None
+            if set_to_none:
+                parameter.grad = None
+            elif parameter.grad is not None:
+                parameter.grad = Tensor(np.zeros(parameter.shape, parameter.dtype.numpy))
 
     def apply(self, function: Callable[[Module], object]) -> Self:
         """Call ``function`` with every module below this one, then with this one."""

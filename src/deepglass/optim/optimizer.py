@@ -62,7 +62,9 @@ class Optimizer(Traceable):
             raise TypeError("optimizer: parameters come in a list; got one tensor. Write [w].")
         groups = list(params)
         if not groups:
-            raise DomainError("optimizer: at least one parameter is needed; got none.")
+            raise DomainError(
+                "optimizer: at least one parameter is needed; got none. Pass model.parameters()."
+            )
         if not isinstance(groups[0], dict):
             groups = [{"params": groups}]
         self.defaults = defaults
