@@ -1,9 +1,10 @@
 """Exponentials, logarithms, roots and their like for float32 and float64, scalars or vectors.
 
 Each function emits a branch-free sequence of IEEE operations, the same for every lane and
-every CPU. The polynomials are minimax fits (Remez exchange at 60 digits) of the functions
-named beside them. Largest errors found over random arguments of the whole range, in units of
-the last place of the result (`tests/backends/native/test_mathlib.py` keeps watch):
+every CPU (only sin and cos leave angles far from 0 to the C library). The polynomials are
+minimax fits (Remez exchange at 60 digits) of the functions named beside them. Largest errors
+found over random arguments of the whole range, in units of the last place of the result
+(`tests/backends/native/test_mathlib.py` keeps watch):
 
     function    float32   float64
     exp            1.03      0.99
