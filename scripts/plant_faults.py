@@ -350,7 +350,59 @@ REGIONS = (
     ),
 )
 
-FAULTS = (*RECORDS, *LAYERS, *TRACING, *KERNELS, *OPTIMIZERS, *TYPES, *REGIONS)
+PLACES = (
+    Fault(
+        "an index outside one axis that lands inside another",
+        "ops/selecting.py",
+        "b.where(inside, place, b.const(-1, like=place))",
+        "place",
+        ("tests/test_indexing.py", "-k", "computed_inside"),
+    ),
+    Fault(
+        "a gradient for every value written, not for the last",
+        "ops/selecting.py",
+        "wins = eq(last, iota(index.shape, None))",
+        "wins = eq(last, last)",
+        ("tests/test_ops.py", "-k", "index_copy"),
+    ),
+    Fault(
+        "the axes of indices in the wrong place",
+        "ops/keys.py",
+        "together = at == list(range(at[0], at[0] + len(at))) if at else True",
+        "together = True",
+        ("tests/test_indexing.py", "-k", "numpy_puts"),
+    ),
+    Fault(
+        "the largest of several sources added up",
+        "backends/native/access.py",
+        '"max": "maximum"',
+        '"max": "add"',
+        ("tests/test_ops.py", "-k", "scatter_max"),
+    ),
+    Fault(
+        "a product of batches turned round with its batches",
+        "passes/simplify.py",
+        "if dims[-2:] != (len(dims) - 1, len(dims) - 2):",
+        "if len(dims) < 2:",
+        ("tests/test_movement.py", "-k", "transposed_product"),
+    ),
+    Fault(
+        "a letter summed before the last operand has come",
+        "ops/einstein.py",
+        "later = {n for t in terms[k + 1 :] for n in t.names}",
+        "later = set()",
+        ("tests/test_einsum.py", "-k", "slopes"),
+    ),
+    Fault(
+        "the order of the largest counted from the wrong end",
+        "ops/sorting.py",
+        "x.shape[dim] - 1 - backwards, dim)",
+        "backwards, dim)",
+        ("tests/test_sorting.py", "tests/test_ops.py", "-k", "argsort or places"),
+    ),
+)
+
+FAULTS = (*RECORDS, *LAYERS, *TRACING, *KERNELS, *OPTIMIZERS, *TYPES, *REGIONS, *PLACES)
 
 
 def applies(fault: Fault) -> bool:
