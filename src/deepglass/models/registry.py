@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from ..errors import DataError
 from ..nn.module import Module
+from .convnet import ConvNet
+from .forecaster import RecurrentForecaster
+from .language import RecurrentLanguageModel
+from .lenet import LeNet5
 from .mlp import MLP
+from .window import WindowForecaster
 
-REGISTERED: dict[str, type[MLP]] = {"MLP": MLP}
+# Each has config(), the arguments that make one like it, and count(**arguments), the numbers
+# it will hold, told before any is made.
+Registered = (
+    MLP | LeNet5 | ConvNet | WindowForecaster | RecurrentForecaster | RecurrentLanguageModel
+)
+REGISTERED: dict[str, type[Registered]] = {kind.__name__: kind for kind in get_args(Registered)}
 
 
 def config_of(model: Module) -> dict[str, Any]:
@@ -21,9 +31,8 @@ def config_of(model: Module) -> dict[str, Any]:
     >>> config_of(MLP([2, 3, 1]))
     {'model': 'MLP', 'arguments': {'sizes': [2, 3, 1], 'activation': 'relu', 'dropout': 0.0}}
     """
-    for name, kind in REGISTERED.items():
-        if type(model) is kind:
-            return {"model": name, "arguments": model.config()}
+    if isinstance(model, Registered) and REGISTERED.get(type(model).__name__) is type(model):
+        return {"model": type(model).__name__, "arguments": model.config()}
     raise DataError(
         f"save: a file names one of the registered models ({', '.join(REGISTERED)}); got "
         f"{type(model).__name__}. Save model.state_dict() with safetensors instead."

@@ -1,0 +1,114 @@
+"""The networks that have a short name, and how each is fitted to data.
+
+A design knows what data a network reads, and makes one of the right size. Its options are the
+parameters of ``make`` after the first, with their types and defaults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from typing import Literal
+
+from ..errors import DomainError
+from ..nn.module import Module
+from .convnet import ConvNet
+from .forecaster import RecurrentForecaster
+from .language import RecurrentLanguageModel
+from .lenet import LeNet5
+from .mlp import MLP
+from .window import WindowForecaster
+
+Activation = Literal["relu", "sigmoid", "tanh"]
+NUMBERS = ("images", "points", "series", "table")
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What a network has to fit.
+
+    Attributes:
+        kind: of the data: "images", "points", "series", "table" or "text".
+        inputs: shape of one sample.
+        outputs: classes, values to foretell, or tokens of the vocabulary.
+    """
+
+    kind: str
+    inputs: tuple[int, ...]
+    outputs: int
+
+
+@dataclass(frozen=True)
+class Design:
+    """A network with a short name.
+
+    Attributes:
+        about: one line.
+        kinds: of data that it reads.
+        make: ``make(sizes, **options)`` returns one with fresh weights.
+    """
+
+    about: str
+    kinds: tuple[str, ...]
+    make: Callable[..., Module]
+
+
+def _linear(sizes: Sizes) -> Module:
+    return _mlp(sizes, hidden=())
+
+
+def _mlp(
+    sizes: Sizes,
+    hidden: tuple[int, ...] = (128,),
+    activation: Activation = "relu",
+    dropout: float = 0.0,
+) -> Module:
+    if sizes.kind == "series":
+        window, features = sizes.inputs
+        return WindowForecaster(window, features, sizes.outputs, hidden, activation, dropout)
+    return MLP([prod(sizes.inputs), *hidden, sizes.outputs], activation, dropout)
+
+
+def _lenet5(
+    sizes: Sizes,
+    activation: Activation = "tanh",
+    pooling: Literal["average", "max"] = "average",
+) -> Module:
+    channels, height, width = sizes.inputs
+    if height != width:
+        raise DomainError(
+            f"lenet5: square images; got {height} x {width}. Set size = 28 or size = 32 in [data]."
+        )
+    return LeNet5(channels, sizes.outputs, height, activation, pooling)
+
+
+def _convnet(
+    sizes: Sizes,
+    widths: tuple[int, ...] = (32, 64, 128),
+    dropout: float = 0.0,
+) -> Module:
+    channels, height, width = sizes.inputs
+    if min(height, width) >> len(widths) == 0:
+        raise DomainError(
+            f"convnet: each of its {len(widths)} stages halves the image, {height} x {width}. Use "
+            "fewer widths, or larger images."
+        )
+    return ConvNet(channels, sizes.outputs, widths, dropout)
+
+
+def _gru(
+    sizes: Sizes, hidden: int = 128, layers: int = 1, dropout: float = 0.0, width: int = 64
+) -> Module:
+    if sizes.kind == "text":
+        return RecurrentLanguageModel(sizes.outputs, width, hidden, layers, dropout)
+    return RecurrentForecaster(sizes.inputs[-1], sizes.outputs, hidden, layers, dropout)
+
+
+DESIGNS = {
+    "linear": Design("one layer: least squares, or softmax regression", NUMBERS, _linear),
+    "mlp": Design("fully connected layers: the multilayer perceptron", NUMBERS, _mlp),
+    "lenet5": Design("LeCun's network of 1998, for images of 28 or 32", ("images",), _lenet5),
+    "convnet": Design("convolutions of 3 x 3 with batch normalisation", ("images",), _convnet),
+    "gru": Design("gated recurrent units, step by step", ("series", "text"), _gru),
+}
