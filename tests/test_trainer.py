@@ -358,7 +358,6 @@ def resumed(case: str, steps: int, streamed: bool, folder: Path) -> None:
     stopped.fit(*data(), 3, [*callbacks(), StopAt(steps)])
     if stopped.stopped:
         state, _ = load_checkpoint(folder / "last.safetensors")
-        state["run"]["callbacks"].pop()
         stopped = make(seed=99, **settings)
         train, validation = data()
         stopped.load_state_dict(state)
@@ -402,7 +401,7 @@ def test_a_state_of_another_trainer_is_refused() -> None:
     trainer.fit(loader(), callbacks=[EarlyStopping()])
     other = make()
     other.load_state_dict(trainer.state_dict())
-    with pytest.raises(DataError, match="as many callbacks as it had, 1; got 0"):
+    with pytest.raises(DataError, match="as many callbacks with a state as it had, 1; got 0"):
         other.fit(loader(), epochs=1)
 
 

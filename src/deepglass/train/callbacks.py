@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import DomainError
+from ..files import replace_file
 from .progress import Epoch, Progress
 
 if TYPE_CHECKING:
@@ -141,26 +142,33 @@ class CSVLog(Callback):
     """Writes one line per epoch into a table that any spreadsheet opens.
 
     Args:
-        path: of the file; what is there already is kept when training goes on.
+        path: of the file; made anew when training begins or goes on, from the epochs so far.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
 
+    def on_start(self, trainer: Trainer, progress: Progress) -> None:
+        replace_file(self.path, "".join(map(_line, trainer.history)))
+
     def on_epoch(self, trainer: Trainer, progress: Progress, epoch: Epoch) -> None:
-        row: dict[str, Any] = {
-            "epoch": epoch.number,
-            "steps": epoch.steps,
-            "seconds": f"{epoch.seconds:.3f}",
-            "learning_rate": f"{epoch.learning_rate:.6g}",
-            **{f"train_{k}": f"{v:.6g}" for k, v in epoch.train.items()},
-            **{f"val_{k}": f"{v:.6g}" for k, v in epoch.validation.items()},
-        }
-        text = io.StringIO()
-        writer = csv.DictWriter(text, row, lineterminator="\n")
-        if epoch.number == 1 or not self.path.exists():
-            writer.writeheader()
-            self.path.write_text("", encoding="utf-8")
-        writer.writerow(row)
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(text.getvalue())
+            file.write(_line(epoch))
+
+
+def _line(epoch: Epoch) -> str:
+    """An epoch as a line of CSV; the first has the names of the columns above it."""
+    row: dict[str, Any] = {
+        "epoch": epoch.number,
+        "steps": epoch.steps,
+        "seconds": f"{epoch.seconds:.3f}",
+        "learning_rate": f"{epoch.learning_rate:.6g}",
+        **{f"train_{k}": f"{v:.6g}" for k, v in epoch.train.items()},
+        **{f"val_{k}": f"{v:.6g}" for k, v in epoch.validation.items()},
+    }
+    text = io.StringIO()
+    writer = csv.DictWriter(text, row, lineterminator="\n")
+    if epoch.number == 1:
+        writer.writeheader()
+    writer.writerow(row)
+    return text.getvalue()

@@ -12,6 +12,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -113,13 +114,15 @@ def _put_together(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
 
 
 class Checkpoints(Callback):
-    """Writes the state of a run: after each epoch, and when it stops.
+    """Writes the state of a run: after epochs, and when it stops.
 
     Args:
         folder: for ``last.safetensors`` and ``best.safetensors``; made if need be.
         watch: the measure that makes an epoch the best.
         better: "lower" or "higher".
         every: also after so many steps; 0 only after epochs.
+        seconds: that pass between two saves at least; where epochs are short, the state of the
+            best waits in memory for the next.
         about: kept in each file.
     """
 
@@ -129,29 +132,38 @@ class Checkpoints(Callback):
         watch: str = "loss",
         better: str = "lower",
         every: int = 0,
+        seconds: float = 0.0,
         about: Mapping[str, Any] | None = None,
     ) -> None:
         self.folder = Path(folder)
         self.best = Best(watch, better)
         self.every = every or 2**62
+        self.seconds = seconds
         self.about = dict(about or {})
+        self._waiting: dict[str, Any] | None = None  # the state of the best epoch
+        self._saved = -math.inf
 
     def on_start(self, trainer: Trainer, progress: Progress) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def on_steps(self, trainer: Trainer, progress: Progress) -> None:
-        self._save("last", trainer)
+        self._save(trainer)
 
     def on_epoch(self, trainer: Trainer, progress: Progress, epoch: Epoch) -> None:
         if self.best.improved(epoch):
-            self._save("best", trainer)
-        self._save("last", trainer)
+            self._waiting = trainer.state_dict()
+        if perf_counter() - self._saved >= self.seconds:
+            self._save(trainer)
 
     def on_stop(self, trainer: Trainer, progress: Progress) -> None:
-        self._save("last", trainer)
+        self._save(trainer)
 
-    def _save(self, name: str, trainer: Trainer) -> None:
-        save_checkpoint(self.folder / f"{name}.safetensors", trainer.state_dict(), self.about)
+    def _save(self, trainer: Trainer) -> None:
+        if self._waiting is not None:
+            save_checkpoint(self.folder / "best.safetensors", self._waiting, self.about)
+            self._waiting = None
+        save_checkpoint(self.folder / "last.safetensors", trainer.state_dict(), self.about)
+        self._saved = perf_counter()
 
     def state_dict(self) -> dict[str, Any]:
         return self.best.state_dict()

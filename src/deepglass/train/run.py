@@ -77,7 +77,7 @@ class Run:
             "total": self._total,
             "seen": joined(self.seen),
             "loaders": [loader.state_dict() for loader in self._loaders()],
-            "callbacks": [c.state_dict() for c in self.callbacks],
+            "callbacks": [c.state_dict() for c in self._lasting()],
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -86,11 +86,12 @@ class Run:
         Raises:
             DataError: it had other data or other callbacks.
         """
-        for name, given in (("loaders", self._loaders()), ("callbacks", self.callbacks)):
-            if len(state[name]) != len(given):
+        kinds = ("loaders", self._loaders()), ("callbacks with a state", self._lasting())
+        for name, given in kinds:
+            had = len(state[name.split()[0]])
+            if had != len(given):
                 raise DataError(
-                    f"fit: a run goes on with as many {name} as it had, {len(state[name])}; got "
-                    f"{len(given)}."
+                    f"fit: a run goes on with as many {name} as it had, {had}; got {len(given)}."
                 )
         progress = self.progress
         progress.step, progress.samples = state["step"], state["samples"]
@@ -100,8 +101,12 @@ class Run:
         )
         for loader, kept in zip(self._loaders(), state["loaders"], strict=True):
             loader.load_state_dict(kept)
-        for callback, kept in zip(self.callbacks, state["callbacks"], strict=True):
+        for callback, kept in zip(self._lasting(), state["callbacks"], strict=True):
             callback.load_state_dict(kept)
+
+    def _lasting(self) -> list[Callback]:
+        """The callbacks that have a state; who only looks on may come and go."""
+        return [c for c in self.callbacks if c.state_dict()]
 
 
 def joined(seen: Seen) -> list[tuple[np.ndarray, ...]]:
