@@ -13,7 +13,7 @@ from sklearn.compose import make_column_transformer
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import deepglass as dg
-from deepglass.data import TableEncoder, encode_table, read_table
+from deepglass.data import Subset, TableEncoder, encode_table, read_table
 from deepglass.errors import DataError
 
 HOUSES = """area,rooms,town,price
@@ -323,27 +323,31 @@ class TestRefusals:
             TableEncoder.fit(read_table(houses), "price", rows=[])
 
 
+def fields(part: Subset) -> tuple[np.ndarray, ...]:
+    return part.batch(np.arange(len(part)))
+
+
 class TestDividing:
     def test_parts_are_fitted_on_the_first(self, tmp_path: Path) -> None:
         text = "x,kind\n" + "".join(f"{n * n},{'ab'[n % 4 == 0]}\n" for n in range(40))
         table = read_table(write(tmp_path, text))
         encoder, parts = encode_table(table, "kind", "6:2:2", dg.Generator(1))
         assert [len(part) for part in parts] == [24, 8, 8]
-        assert [np.bincount(part.tensors[1]).tolist() for part in parts] == [
+        assert [np.bincount(fields(part)[1]).tolist() for part in parts] == [
             [18, 6], [6, 2], [6, 2],
         ]  # fmt: skip
-        first = parts[0].tensors[0]
+        first = fields(parts[0])[0]
         np.testing.assert_allclose([first.mean(), first.std()], [0, 1], atol=1e-6)
-        everything = np.concatenate([part.tensors[0][:, 0] for part in parts])
+        everything = np.concatenate([fields(part)[0][:, 0] for part in parts])
         column = encoder.inputs[0]
         assert sorted(np.rint(column.inverse(everything))) == [n * n for n in range(40)]
         again = encode_table(table, "kind", "6:2:2", dg.Generator(1))[1]
-        assert np.array_equal(again[1].tensors[0], parts[1].tensors[0])
+        assert np.array_equal(fields(again[1])[0], fields(parts[1])[0])
 
     def test_a_part_may_be_empty(self, houses: Path) -> None:
         encoder, parts = encode_table(read_table(houses), "price", [5, 0])
-        assert parts[1].tensors[0].shape == (0, len(encoder.features))
-        assert parts[1].tensors[1].shape == (0, 1)
+        assert fields(parts[1])[0].shape == (0, len(encoder.features))
+        assert fields(parts[1])[1].shape == (0, 1)
 
     def test_a_trained_line(self, tmp_path: Path) -> None:
         """A linear layer learns y = 3 a - 2 b + 7 in the units of the table."""
@@ -351,7 +355,7 @@ class TestDividing:
         rows = [(a, b, 3 * a - 2 * b + 7) for a, b in rng.normal(10, 5, (50, 2)).round(2)]
         text = "a,b,y\n" + "".join(f"{a},{b},{y:.2f}\n" for a, b, y in rows)
         encoder, (train, test) = encode_table(read_table(write(tmp_path, text)), "y")
-        x, y = train.tensors
+        x, y = fields(train)
         weights = np.linalg.lstsq(np.c_[x, np.ones(len(x))], y, rcond=None)[0]
-        found = encoder.inverse(np.c_[test.tensors[0], np.ones(len(test))] @ weights)
-        np.testing.assert_allclose(found, encoder.inverse(test.tensors[1]), atol=0.02)
+        found = encoder.inverse(np.c_[fields(test)[0], np.ones(len(test))] @ weights)
+        np.testing.assert_allclose(found, encoder.inverse(fields(test)[1]), atol=0.02)

@@ -3,7 +3,7 @@
 from . import transforms
 from .catalog import CATALOG, load
 from .dataset import ConcatDataset, Dataset, Subset, TensorDataset, TransformDataset, collate
-from .drawing import fit_digit
+from .drawing import fit_digit, fit_digit28
 from .loader import DataLoader
 from .sources.cifar import load_cifar10, load_cifar100, read_cifar
 from .sources.digits import load_digits
@@ -55,6 +55,7 @@ __all__ = [
     "encode_text",
     "find_damaged",
     "fit_digit",
+    "fit_digit28",
     "load",
     "load_california_housing",
     "load_cifar10",

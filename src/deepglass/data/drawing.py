@@ -1,4 +1,4 @@
-"""From any picture of one digit to the pixels a digits network expects."""
+"""From any picture of one digit to the pixels that a network for digits expects."""
 
 from __future__ import annotations
 
@@ -32,6 +32,48 @@ def fit_digit(gray: np.ndarray) -> np.ndarray:
     Source: Garris et al. (1994), "NIST form-based handprint recognition system", NISTIR
     5469, for the size of 20 x 32 and for removing the slant.
     """
+    digit = _cut(_upright(_shrunk(_cut(_ink(gray)))))
+    height, width = digit.shape
+    wide = min(BODY, max(SIDE // 8, round(SIDE * width / height)))
+    left = (SIDE - wide) // 2
+    canvas = np.zeros((SIDE, SIDE))
+    canvas[:, left : left + wide] = _scaled(digit, SIDE, wide)
+    return np.asarray(canvas.reshape(8, 4, 8, 4).mean(axis=(1, 3)), np.float32)
+
+
+def fit_digit28(gray: np.ndarray) -> np.ndarray:
+    """Return a picture of one digit in the form of `load_mnist`.
+
+    As those digits were: the ink is told from the paper, cut out, scaled to fit into 20 x 20
+    pixels with its proportions kept, and put into 28 x 28 with its centre of mass in the middle.
+
+    Args:
+        gray: brightness, from 0 to 255.
+
+    Shapes:
+        gray: (height, width)
+        result: (28, 28), uint8, from 0 (paper) to 255 (ink)
+
+    Raises:
+        DataError: nothing is drawn: all pixels have about the same brightness.
+
+    Source: LeCun, Cortes and Burges, "The MNIST database of handwritten digits".
+    """
+    digit = _shrunk(_cut(_ink(gray)))
+    share = 20 / max(digit.shape)
+    digit = _scaled(digit, *[max(1, round(n * share)) for n in digit.shape])
+    canvas = np.zeros((28, 28))
+    places = []
+    for axis, length in enumerate(digit.shape):
+        mass = np.average(np.arange(length) + 0.5, weights=digit.sum(axis=1 - axis))
+        places.append(int(np.clip(round(14 - mass), 0, 28 - length)))
+    top, left = places
+    canvas[top : top + digit.shape[0], left : left + digit.shape[1]] = digit
+    return np.asarray((255 * canvas / canvas.max()).round(), np.uint8)
+
+
+def _ink(gray: np.ndarray) -> np.ndarray:
+    """How much ink there is at each pixel, from 0 to 1."""
     if gray.ndim != 2 or gray.size == 0:
         raise DataError(f"fit_digit: one picture as (height, width); got shape {gray.shape}.")
     ink = np.abs(gray.astype(np.float64) - _paper(gray))
@@ -40,13 +82,7 @@ def fit_digit(gray: np.ndarray) -> np.ndarray:
             "fit_digit: a digit stands out from its background; all pixels are about "
             f"{gray.mean():.0f} bright, of 255. Is the picture empty?"
         )
-    digit = _cut(_upright(_shrunk(_cut(ink / ink.max()))))
-    height, width = digit.shape
-    wide = min(BODY, max(SIDE // 8, round(SIDE * width / height)))
-    left = (SIDE - wide) // 2
-    canvas = np.zeros((SIDE, SIDE))
-    canvas[:, left : left + wide] = _scaled(digit, SIDE, wide)
-    return np.asarray(canvas.reshape(8, 4, 8, 4).mean(axis=(1, 3)), np.float32)
+    return np.asarray(ink / ink.max())
 
 
 def _paper(gray: np.ndarray) -> float:
@@ -57,7 +93,7 @@ def _paper(gray: np.ndarray) -> float:
 
 def _cut(ink: np.ndarray) -> np.ndarray:
     """The smallest part that holds all strong ink."""
-    rows, columns = (np.flatnonzero((ink > 0.5).any(axis=axis)) for axis in (1, 0))
+    rows, columns = (np.flatnonzero((ink > ink.max() / 2).any(axis=axis)) for axis in (1, 0))
     return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 

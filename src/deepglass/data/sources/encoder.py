@@ -10,7 +10,7 @@ import numpy as np
 
 from ...errors import DataError
 from ...ops.random import Generator
-from ..dataset import TensorDataset
+from ..dataset import Subset, TensorDataset
 from ..splits import random_split
 from .columns import (
     CategoryColumn,
@@ -214,7 +214,7 @@ def encode_table(
     lengths: str | Sequence[float] = "8:2",
     generator: Generator | None = None,
     **options: Any,
-) -> tuple[TableEncoder, list[TensorDataset]]:
+) -> tuple[TableEncoder, list[Subset]]:
     """Divide a table at random, fit an encoder to the first part, and encode all parts.
 
     Classes are divided in the same proportions.
@@ -236,5 +236,5 @@ def encode_table(
     everything = TensorDataset(np.arange(len(table)))
     parts = random_split(everything, lengths, generator, cells if classes else None)
     encoder = TableEncoder.fit(table, target, parts[0].indices, **options)
-    tables = [table.take(part.indices) for part in parts]
-    return encoder, [TensorDataset(encoder.transform(t), encoder.targets(t)) for t in tables]
+    whole = TensorDataset(encoder.transform(table), encoder.targets(table))
+    return encoder, [Subset(whole, part.indices) for part in parts]
