@@ -1,4 +1,4 @@
-"""Trained networks in files, pictures of a training, and the run on the digits."""
+"""Trained networks in files, and pictures of a training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from deepglass.errors import DataError
 from deepglass.files import replace_file
 from deepglass.models import MLP
 from deepglass.train import Epoch, load, save
-from deepglass.train.digits import DigitsRun, Settings
 from deepglass.train.plots import confusion_picture, learning_curves
 
 
@@ -166,22 +165,3 @@ class TestPictures:
 
         assert orange([[9, 0], [0, 9]]) == 0
         assert orange([[9, 0], [1, 8]]) > 1000
-
-
-class TestDigitsRun:
-    def weights(self, seed: int) -> bytes:
-        run = DigitsRun(Settings(epochs=1, hidden=(16,), seed=seed))
-        run.fit()
-        return b"".join(v.tobytes() for v in run.model.state_dict().values())
-
-    def test_a_seed_decides_every_bit(self) -> None:
-        assert self.weights(1) == self.weights(1)
-        assert self.weights(1) != self.weights(2)
-
-    def test_learns_and_never_saw_the_test_digits(self) -> None:
-        run = DigitsRun(Settings(epochs=6, hidden=(64,)))
-        assert not set(run.train.indices) & set(run.test.indices)
-        history = run.fit()
-        answers, labels = run.answers(run.test)
-        assert history[-1].validation["accuracy"] == pytest.approx((answers == labels).mean())
-        assert (answers == labels).mean() > 0.9

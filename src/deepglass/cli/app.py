@@ -9,8 +9,13 @@ from typing import Any
 import typer
 
 from ..errors import DeepglassError
+from .data import app as data
+from .evaluate import evaluate
 from .info import info
+from .models import models
 from .predict import predict
+from .resume import resume
+from .runs import app as runs
 from .screen import complain
 from .train import train
 
@@ -19,13 +24,19 @@ app = typer.Typer(
     help="A deep-learning framework you can see through.",
     epilog="Start with: deepglass train",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(train)
-app.command()(predict)
-app.command()(info)
+TRAINING, LISTS = "Training", "What there is"
+app.command(rich_help_panel=TRAINING)(train)
+app.command(rich_help_panel=TRAINING)(resume)
+app.command(rich_help_panel=TRAINING)(evaluate)
+app.command(rich_help_panel=TRAINING)(predict)
+app.add_typer(runs, name="runs", rich_help_panel=TRAINING)
+app.add_typer(data, name="data", rich_help_panel=LISTS)
+app.command(rich_help_panel=LISTS)(models)
+app.command(rich_help_panel=LISTS)(info)
 
 
 def run() -> int:
@@ -37,7 +48,7 @@ def run() -> int:
         complain(str(error))
         return 1
     except KeyboardInterrupt:
-        complain("stopped; nothing more was written.")
+        complain("stopped.")
         return 130
     except SystemExit as leave:
         return leave.code if isinstance(leave.code, int) else int(bool(leave.code))

@@ -1,117 +1,174 @@
-"""``deepglass predict``: a trained network reads a picture."""
+"""``deepglass predict``: a trained network answers."""
 
 from __future__ import annotations
 
+import csv
+import io
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
-from PIL import Image, ImageOps
 from rich.columns import Columns
-from rich.table import Table
+from rich.table import Table as Grid
 from rich.text import Text
 
-from .. import no_grad, softmax, tensor
-from ..data import fit_digit
+from ..data import read_table, read_text
 from ..errors import DataError, DeepglassError
-from ..nn import Module
-from ..train import load
-from .screen import complain, console, percent
-from .train import INPUT, NETWORK
+from ..files import replace_file
+from ..runs.predictor import Predictor, top
+from .arguments import Json, RunName, find_run
+from .screen import complain, console, percent, print_json
 
-SHOWN = 3  # classes per picture
+SMALL = 28  # pixels of a side up to which a picture is drawn beside the answer
 
 
 def predict(
-    run: Annotated[
-        Path, typer.Argument(help="Folder of a run, or a network file.", metavar="RUN_OR_FILE")
-    ],
-    images: Annotated[
-        list[Path],
-        typer.Argument(help="Pictures of one digit each: PNG, JPG, ...", metavar="IMAGE..."),
-    ],
+    run: RunName,
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Images; a table (CSV) with rows to answer; a series (CSV) to go on with; a "
+            "text to go on with.",
+            metavar="FILE...",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Write a table of answers (CSV) instead of printing it."),
+    ] = None,
+    top_classes: Annotated[
+        int, typer.Option("--top", min=1, help="Classes to show per image.")
+    ] = 3,
+    prompt: Annotated[
+        str | None, typer.Option(help="What the text begins with, instead of a file.")
+    ] = None,
+    length: Annotated[int, typer.Option(min=1, help="Tokens of text to add.")] = 300,
+    temperature: Annotated[
+        float, typer.Option(min=0, help="How daring text is: 0 always takes the most probable.")
+    ] = 0.8,
+    seed: Annotated[int, typer.Option(min=0, help="Of the text.")] = 0,
+    json: Json = False,
 ) -> None:
-    """Read the digit on each picture.
+    """Let a trained network answer.
 
-    Pictures may have any size, dark on light or light on dark. What the network really gets,
-    8 x 8 shades of grey like the digits it was trained on, is shown beside its answer.
+    Examples:
+
+        deepglass predict photos-convnet-1 cat.jpg dog.jpg
+        deepglass predict houses-mlp-1 new.csv -o answers.csv
+        deepglass predict air-mlp-1 air.csv
+        deepglass predict book-gru-1 --prompt "It was"
     """
-    model = _digits_network(run / NETWORK if run.is_dir() else run)
-    failed = False
-    for path in images:
+    predictor = Predictor(find_run(run))
+    paths = files or []
+    if predictor.kind == "text":
+        starts = [prompt] if prompt is not None else [read_text(path) for path in paths]
+        if not starts:
+            raise typer.BadParameter("a run on text goes on with --prompt TEXT or FILE.")
+        for start in starts:
+            more = predictor.continue_text(start, length, temperature, seed)
+            print_json({"prompt": start, "text": more}) if json else print(start + more)
+        return
+    if not paths:
+        raise typer.BadParameter("name at least one file to answer.")
+    if out is not None and out.exists():
+        raise DataError(
+            f"{out}: a file that is new; this one is there. Name another, or delete it."
+        )
+    if predictor.kind == "images":
+        raise typer.Exit(_images(predictor, paths, top_classes, out, json))
+    tables = [_answered(predictor, path) for path in paths]
+    if json:
+        print_json(
+            [dict(zip(row, values, strict=True)) for row, lines in tables for values in lines]
+        )
+        return
+    for number, (head, rows) in enumerate(tables):
+        text = _csv(head, rows)
+        if out is None:
+            print(text, end="")
+        elif number == 0:
+            replace_file(out, text)
+        else:
+            replace_file(out, out.read_text(encoding="utf-8") + _csv(None, rows))
+    if out is not None:
+        console.print(f"written: {out}", markup=False)
+
+
+def _answered(predictor: Predictor, path: Path) -> tuple[list[str], list[list[Any]]]:
+    """Head and rows of a table with its answers; of a series, what follows it."""
+    table = read_table(path)
+    answers = predictor.answer(table)
+    if predictor.kind == "series":
+        return list(answers), [list(row) for row in zip(*answers.values(), strict=True)]
+    kept = {n: c for n, c in table.columns.items() if n not in answers}
+    renamed = {f"predicted {n}" if "=" not in n else n: c for n, c in answers.items()}
+    if (target := next(iter(answers))) in table.columns:
+        kept[target] = table.columns[target]
+    everything = {**kept, **renamed}
+    return list(everything), [list(row) for row in zip(*everything.values(), strict=True)]
+
+
+def _csv(head: list[str] | None, rows: list[list[Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if head is not None:
+        writer.writerow(head)
+    writer.writerows([f"{v:.6g}" if isinstance(v, float) else v for v in row] for row in rows)
+    return text.getvalue()
+
+
+def _images(
+    predictor: Predictor, paths: list[Path], count: int, out: Path | None, json: bool
+) -> int:
+    """Answer images one by one; one that cannot be read does not stop the others."""
+    failed = 0
+    answers: list[tuple[Path, list[tuple[str, float]]]] = []
+    for path in paths:
         try:
-            digit = fit_digit(read_gray(path))
+            image = predictor.picture(path)
         except (DeepglassError, OSError) as error:
-            complain(f"{path}: {error}")
-            failed = True
+            complain(str(error))
+            failed = 1
             continue
-        with no_grad():
-            chances = softmax(model(tensor(digit[None, None])), 1).numpy()[0]
-        _show(path, digit, chances)
-    raise typer.Exit(1 if failed else 0)
+        best = top(predictor.probabilities(image[None])[0].tolist(), predictor.classes, count)
+        answers.append((path, best))
+        if not json and out is None:
+            _show(path, image, best)
+    if json:
+        print_json([{"file": str(path), "classes": dict(best)} for path, best in answers])
+    if out is not None:
+        rows = [[str(path), *best[0]] for path, best in answers]
+        replace_file(out, _csv(["file", "class", "probability"], rows))
+        console.print(f"written: {out}", markup=False)
+    return failed
 
 
-def read_gray(path: Path) -> np.ndarray:
-    """Return the brightness of a picture, (height, width), from 0 to 255.
-
-    Transparent parts are white; photographs are turned as the camera was held.
-
-    Raises:
-        DataError: the file is not a picture, or is damaged.
-        OSError: it cannot be read.
-    """
-    try:
-        with Image.open(path) as file:
-            image = ImageOps.exif_transpose(file)
-            if image.mode.startswith(("I", "F")):
-                values = np.asarray(image, np.float64)
-                return np.asarray(values * 255 / max(values.max(), 1))
-            white = Image.new("RGBA", image.size, "white")
-            return np.asarray(Image.alpha_composite(white, image.convert("RGBA")).convert("L"))
-    except (FileNotFoundError, IsADirectoryError, PermissionError):
-        raise
-    except Exception as error:
-        raise DataError(f"a picture that can be opened, such as PNG or JPG; {error}") from error
-
-
-def _digits_network(path: Path) -> Module:
-    if not path.exists():
-        raise DataError(
-            f"predict: the folder of a run, or a network file; there is no {path}. Train one with "
-            "`deepglass train`."
-        )
-    model, about = load(path)
-    if about.get("input") != INPUT:
-        raise DataError(
-            f"predict: a network that reads 8 x 8 digits; {path} is for {about.get('input')!r}."
-        )
-    return model
-
-
-def _show(path: Path, digit: np.ndarray, chances: np.ndarray) -> None:
-    best = np.argsort(-chances, kind="stable")[:SHOWN]
+def _show(path: Path, image: np.ndarray, best: list[tuple[str, float]]) -> None:
     if not console.is_terminal:
-        answers = ", ".join(f"{n} {percent(chances[n])}" for n in best)
+        answers = ", ".join(f"{name} {percent(chance)}" for name, chance in best)
         console.print(f"{path}: {answers}", markup=False)
         return
-    table = Table(box=None, show_header=False, title=Text(str(path)), title_justify="left")
-    table.add_column(style="bold", justify="right")
-    table.add_column(justify="right")
-    table.add_column()
-    for rank, n in enumerate(best):
+    grid = Grid(box=None, show_header=False, title=Text(str(path)), title_justify="left")
+    grid.add_column(style="bold", justify="right")
+    grid.add_column(justify="right")
+    grid.add_column()
+    for rank, (name, chance) in enumerate(best):
         color = "green" if rank == 0 else "dim"
-        bar = "━" * max(1, round(30 * float(chances[n])))
-        table.add_row(str(n), percent(chances[n]), Text(bar, style=color))
-    console.print(Columns([_blocks(digit), table], padding=(1, 3)))
+        bar = "━" * max(1, round(30 * chance))
+        grid.add_row(Text(name), percent(chance), Text(bar, style=color))
+    small = max(image.shape[1:]) <= SMALL
+    console.print(Columns([_blocks(image), grid], padding=(1, 3)) if small else grid)
 
 
-def _blocks(digit: np.ndarray) -> Text:
-    """The picture itself, two characters per pixel, so that pixels look square."""
+def _blocks(image: np.ndarray) -> Text:
+    """What the network gets, two characters per pixel, so that pixels look square."""
+    levels = image if image.dtype == np.uint8 else (255 * image).round().astype(np.uint8)
     text = Text()
-    for row in digit:
-        for value in row:
-            shade = round(255 * float(value))
-            text.append("  ", style=f"on rgb({shade},{shade},{shade})")
+    for row in np.moveaxis(levels, 0, -1):
+        for pixel in row:
+            r, g, b = pixel if len(pixel) == 3 else pixel.repeat(3)
+            text.append("  ", style=f"on rgb({r},{g},{b})")
         text.append("\n")
     return text

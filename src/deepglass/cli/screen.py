@@ -1,20 +1,20 @@
-"""What all commands share of the screen: a console, colours, and how progress looks."""
+"""What all commands share of the screen: a console, colours, and how numbers look."""
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Any, Self
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from ..train import Callback, Epoch, Trainer
-from ..train import Progress as Training
-
 console = Console(highlight=False, soft_wrap=True)
+
+SHARES = ("accuracy", "top_5", "precision", "recall", "f1")  # shown as percentages
+BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 def complain(message: str) -> None:
@@ -32,82 +32,53 @@ def percent(share: float) -> str:
     return f"{100 * share:.2f} %"
 
 
-class Lines(Callback):
-    """Progress as plain lines, about ten in all, for logs and pipes."""
+def measure(name: str, value: float) -> str:
+    """Write a measure as people do: shares in percent, others with four digits.
 
-    def on_epoch(self, trainer: Trainer, progress: Training, epoch: Epoch) -> None:
-        every = max(1, progress.epochs // 10)
-        if progress.epoch == 1 or progress.epoch % every == 0 or progress.epoch == progress.epochs:
-            print(
-                f"epoch {progress.epoch:3}/{progress.epochs}"
-                f"  loss {epoch.train['loss']:.4f}"
-                f"  accuracy {percent(epoch.train['accuracy']):>8}"
-                f"  test {percent(epoch.validation['accuracy']):>8}"
-                f"  {epoch.rate:,.0f} samples/s",
-                flush=True,
-            )
+    >>> measure("accuracy", 0.5), measure("val_loss", 0.123456)
+    ('50.00 %', '0.1235')
+    """
+    bare = name.removeprefix("train_").removeprefix("val_")
+    return percent(value) if bare in SHARES else f"{value:.4g}"
 
 
-class Bar(Callback):
-    """Progress as one live line. Use as a context manager."""
+def measures(values: dict[str, float]) -> str:
+    """Write several measures in a line.
 
-    def __init__(self) -> None:
-        self._bar = Progress(
-            TextColumn("epoch {task.fields[epoch]}", style="bold"),
-            BarColumn(bar_width=None, complete_style="blue", finished_style="green"),
-            TextColumn("{task.fields[values]}"),
-            TextColumn("{task.fields[rate]}", style="dim"),
-            _Left(),
-            console=console,
-            expand=True,
-        )
-
-    def __enter__(self) -> Self:
-        self._bar.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._bar.__exit__(kind, error, trace)
-
-    def on_start(self, trainer: Trainer, progress: Training) -> None:
-        self._task = self._bar.add_task(
-            "", total=progress.epochs * progress.steps, **self._fields(progress)
-        )
-
-    def on_steps(self, trainer: Trainer, progress: Training) -> None:
-        done = (progress.epoch - 1) * progress.steps + progress.step
-        self._bar.update(self._task, completed=done, **self._fields(progress))
-
-    def _fields(self, progress: Training) -> dict[str, Any]:
-        epoch = f"{progress.epoch:{len(str(progress.epochs))}}/{progress.epochs}"
-        if not progress.values:
-            return {"epoch": epoch, "values": "", "rate": ""}
-        loss, accuracy = progress.values["loss"], progress.values["accuracy"]
-        return {
-            "epoch": epoch,
-            "values": f"loss {loss:.4f}  accuracy {percent(accuracy):>8}",
-            "rate": f" {progress.rate:,.0f} samples/s ",
-        }
+    >>> measures({"loss": 0.5, "accuracy": 0.9})
+    'loss 0.5  accuracy 90.00 %'
+    """
+    return "  ".join(f"{name} {measure(name, value)}" for name, value in values.items())
 
 
-class _Left(ProgressColumn):
-    """The time left, in seconds or minutes; the time taken once nothing is left."""
+def seconds(count: float) -> str:
+    """Write a time.
 
-    def render(self, task: Task) -> Text:
-        if task.finished:
-            return Text(f"{task.finished_time or 0:.1f} s", style="green")
-        left = task.time_remaining
-        if left is None:
-            return Text("")
-        return Text(f"{left:.0f} s left" if left < 100 else f"{left / 60:.0f} min left")
+    >>> seconds(3.21), seconds(75), seconds(7320)
+    ('3.2 s', '1 min 15 s', '2 h 2 min')
+    """
+    whole = round(count)
+    if count < 60:
+        return f"{count:.1f} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def facts(rows: list[tuple[str, str]]) -> None:
+def spark(values: Sequence[float], width: int = 20) -> str:
+    """Draw a curve in one line of blocks, the least value at the bottom.
+
+    >>> spark([0, 1, 2, 3, 4, 5, 6, 7])
+    '▁▂▃▄▅▆▇█'
+    """
+    count = min(width, len(values))
+    some = [values[round(i * (len(values) - 1) / max(1, count - 1))] for i in range(count)]
+    low, high = min(some, default=0.0), max(some, default=0.0)
+    span = (high - low) or 1.0
+    return "".join(BLOCKS[round((v - low) / span * (len(BLOCKS) - 1))] for v in some)
+
+
+def facts(rows: Iterable[tuple[str, str]]) -> None:
     """Print a closing table; aligned lines where there is no terminal."""
     if not console.is_terminal:
         for name, value in rows:
@@ -119,3 +90,24 @@ def facts(rows: list[tuple[str, str]]) -> None:
     for name, value in rows:
         table.add_row(name, Text(value))
     console.print(table)
+
+
+def listing(head: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
+    """Print a table with a head; aligned columns where there is no terminal."""
+    if not console.is_terminal:
+        widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+        for row in (head, *rows):
+            cells = (cell.ljust(w) for cell, w in zip(row, widths, strict=True))
+            print("  ".join(cells).rstrip())
+        return
+    table = Table(box=box.ROUNDED, border_style="blue", title=title or None, title_justify="left")
+    for number, name in enumerate(head):
+        table.add_column(name, style="bold" if number == 0 else "", overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console.print(table)
+
+
+def print_json(value: Any) -> None:
+    """Print a value for scripts."""
+    print(json.dumps(value, indent=1, ensure_ascii=False))

@@ -1,190 +1,190 @@
-"""``deepglass train``: a network learns to read digits."""
+"""``deepglass train``: from data, or a configuration, to a trained network."""
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
-from enum import StrEnum
+import tomllib
 from pathlib import Path
-from time import perf_counter
-from typing import Annotated
+from typing import Annotated, Any
 
-import numpy as np
 import typer
-from PIL import Image
-from rich.markup import escape
 
-from .. import __version__
-from ..data import Subset
+from ..config import read_toml, to_toml
 from ..errors import DataError
-from ..files import replace_file
-from ..train import Epoch, confusion_matrix, save
-from ..train.digits import DigitsRun, Settings
-from ..train.plots import confusion_picture, learning_curves
-from .screen import Bar, Lines, console, facts, percent
+from ..runs import Run, plan
+from .arguments import complete_data, complete_models
+from .progress import watcher
+from .screen import console, facts, measures, seconds
 
-NETWORK, RECORD, SAMPLE = "network.safetensors", "run.json", "digit.png"
-CURVES, CONFUSION = "learning_curves.png", "confusion_matrix.png"
-FILES = (NETWORK, CURVES, CONFUSION, RECORD, SAMPLE)
-INPUT = "digits 8x8"
-USUAL = Settings()
-
-
-class Backend(StrEnum):
-    """What runs the training steps."""
-
-    native = "native"
-    reference = "reference"
+Partial = dict[str, dict[str, Any]]
 
 
 def train(
-    epochs: Annotated[
-        int, typer.Option(min=1, help="How often to go through the training digits.")
-    ] = USUAL.epochs,
-    batch_size: Annotated[int, typer.Option(min=1, help="Digits per step.")] = USUAL.batch_size,
-    lr: Annotated[
-        float, typer.Option(min=0, help="Learning rate of Adam at the start; it falls to 0.")
-    ] = USUAL.lr,
-    hidden: Annotated[
-        str, typer.Option(help="Neurons of each hidden layer, such as 128 or 256,256.")
-    ] = ",".join(map(str, USUAL.hidden)),
-    seed: Annotated[
-        int, typer.Option(help="Of the split, the first weights and the order of the digits.")
-    ] = USUAL.seed,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Folder for the results.", show_default="runs/digits-1, -2, ..."),
+    data: Annotated[
+        str,
+        typer.Argument(
+            help="A file (CSV, text), a folder with a folder of images per class, the name of a "
+            "data set (`deepglass data`), or a configuration (.toml).",
+            metavar="DATA",
+            autocompletion=complete_data,
+        ),
+    ] = "digits",
+    target: Annotated[
+        str | None, typer.Option(help="Column of a table to learn.", show_default=False)
     ] = None,
-    backend: Annotated[
-        Backend | None,
+    forecast: Annotated[
+        str | None,
+        typer.Option(help="Column of a series to foretell; its rows are in the order of time."),
+    ] = None,
+    horizon: Annotated[
+        int | None, typer.Option(min=1, help="Rows to foretell.", show_default="1")
+    ] = None,
+    window: Annotated[
+        int | None, typer.Option(min=1, help="Rows to read for it.", show_default="24")
+    ] = None,
+    model: Annotated[
+        str | None,
         typer.Option(
-            help="Machine code, or NumPy step by step to compare with.", show_default="native"
+            help="The network: see `deepglass models`.",
+            show_default="chosen by the data",
+            autocompletion=complete_models,
         ),
     ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="How often to go through the data.", show_default="about 4000 steps"
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Samples per step.", show_default="16 to 64")
+    ] = None,
+    lr: Annotated[
+        float | None, typer.Option(help="Learning rate at the start.", show_default="0.001")
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="Shares for training and validation, 8:2, and test if there are three, 6:2:2.",
+            show_default="8:2",
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="Of the split, the first weights, the order.", show_default="0"),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="Any other setting, as it stands in a configuration; may be repeated.",
+            metavar="SECTION.KEY=VALUE",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder for the run.", show_default="runs/DATA-MODEL-N"),
+    ] = None,
+    show: Annotated[
+        bool,
+        typer.Option("--show", help="Print the whole configuration instead of training."),
+    ] = False,
 ) -> None:
-    """Train a network on 1,797 handwritten digits and test it on a fifth of them.
+    """Train a network on your data.
 
-    The whole training step, forward, backward and update, is compiled to machine code. The
-    folder then holds the network (safetensors), its learning curves and confusion matrix
-    (PNG), the settings and figures (JSON) and one test digit to try:
+    Task, network, loss and measures are chosen by the data unless you say otherwise; the
+    choice is explained before training. Ctrl-C stops cleanly; `deepglass resume` goes on.
 
-        deepglass predict runs/digits-1 runs/digits-1/digit.png
+    Examples:
+
+        deepglass train
+        deepglass train houses.csv --target price
+        deepglass train ./photos --epochs 30
+        deepglass train air.csv --forecast passengers --horizon 12
+        deepglass train mnist --model lenet5
+        deepglass train book.txt
+        deepglass train moons --set model.hidden=[8,8]
+        deepglass train houses.csv --target price --show > houses.toml
+        deepglass train houses.toml --seed 1
     """
-    settings = Settings(
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr,
-        hidden=_sizes(hidden),
-        seed=seed,
-        backend=backend.value if backend is not None else None,
-    )
-    started = perf_counter()
-    with _results(out) as folder:
-        run = DigitsRun(settings)
-        weights = sum(p.numel() for p in run.model.parameters())
-        network = f"MLP {'-'.join(map(str, run.model.sizes))}, {weights:,} weights"
-        console.print(f"[bold]deepglass {__version__}[/]  {network}, {run.trainer.backend}")
-        history = _fit(run)
-        accuracy = {"train": _share_right(run, run.train), "test": _share_right(run, run.test)}
-        _write(folder, run, accuracy)
-    stepping = sum(epoch.seconds for epoch in history)
-    steps = f"compiling {run.trainer.compile_seconds:.1f} s, training {stepping:.1f} s"
-    wrong = round((1 - accuracy["test"]) * len(run.test))
-    facts(
-        [
-            ("data", f"{len(run.train):,} digits to learn from, {len(run.test):,} to test on"),
-            ("network", network),
-            ("time", f"{perf_counter() - started:.1f} s: {steps}"),
-            ("speed", f"{sum(e.rate * e.seconds for e in history) / stepping:,.0f} samples/s"),
-            ("training accuracy", percent(accuracy["train"])),
-            ("test accuracy", f"{percent(accuracy['test'])}, {wrong} of {len(run.test)} wrong"),
-            ("files", f"{folder}{os.sep}"),
-            *(("", name) for name in FILES),
-        ]
-    )
-    if console.is_terminal:
-        command = f"deepglass predict {folder} {folder / SAMPLE}"
-        console.print(f"try it: [bold]{escape(command)}[/]")
-    console.print(f"[bold green]test accuracy {percent(accuracy['test'])}[/]")
-
-
-def _sizes(hidden: str) -> tuple[int, ...]:
-    try:
-        sizes = tuple(int(n) for n in hidden.split(",") if n.strip())
-    except ValueError:
-        sizes = (0,)
-    if any(n < 1 for n in sizes):
-        raise typer.BadParameter(
-            f"whole numbers of neurons from 1, with commas between; got {hidden!r}.",
-            param_hint="--hidden",
-        )
-    return sizes
-
-
-@contextmanager
-def _results(out: Path | None) -> Iterator[Path]:
-    """The folder of this run; it vanishes again if nothing comes to lie in it."""
-    folder = _new_folder() if out is None else out
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise DataError(
-            f"--out: a run gets a folder of its own; {folder} is taken. Name another, or delete "
-            "it first."
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        yield folder
-    finally:
-        if not any(folder.iterdir()):
-            folder.rmdir()
-
-
-def _new_folder() -> Path:
-    number = 1
-    while (folder := Path("runs", f"digits-{number}")).exists():
-        number += 1
-    return folder
-
-
-def _fit(run: DigitsRun) -> list[Epoch]:
-    if not console.is_terminal:
-        return run.fit([Lines()])
-    with Bar() as bar:
-        return run.fit([bar])
-
-
-def _share_right(run: DigitsRun, part: Subset) -> float:
-    answers, labels = run.answers(part)
-    return float((answers == labels).mean())
-
-
-def _write(folder: Path, run: DigitsRun, accuracy: dict[str, float]) -> None:
-    """Write all files of a run that is done."""
-    history = run.trainer.history
-    answers, labels = run.answers(run.test)
-    names = [str(n) for n in range(10)]
-    title = f"Handwritten digits: {percent(accuracy['test'])} of {len(labels)} test digits right"
-    record = {
-        "deepglass": __version__,
-        "settings": asdict(run.settings),
-        "train": {"samples": len(run.train), "accuracy": accuracy["train"]},
-        "test": {"samples": len(run.test), "accuracy": accuracy["test"]},
-        "compile_seconds": run.trainer.compile_seconds,
-        "history": [asdict(epoch) for epoch in history],
+    given: Partial = {}
+    path = "command line"
+    if data.endswith(".toml"):
+        given, path = read_toml(data), data
+    else:
+        _put(given, "data", "source", data)
+    if target is not None and forecast is not None:
+        raise typer.BadParameter("--target learns a column, --forecast foretells one; give one.")
+    options = {
+        ("data", "target"): target if forecast is None else forecast,
+        ("data", "horizon"): 1 if forecast is not None and horizon is None else horizon,
+        ("data", "window"): window,
+        ("data", "split"): split,
+        ("model", "name"): model,
+        ("optimizer", "lr"): lr,
+        ("train", "epochs"): epochs,
+        ("train", "batch_size"): batch_size,
+        ("train", "seed"): seed,
     }
-    save(run.model, folder / NETWORK, {"input": INPUT, "test_accuracy": accuracy["test"]})
-    replace_file(folder / CURVES, learning_curves(history, title))
-    matrix = confusion_matrix(answers, labels, 10)
-    replace_file(folder / CONFUSION, confusion_picture(matrix, names, title))
-    replace_file(folder / RECORD, (json.dumps(record, indent=1) + "\n").encode())
-    easy = int((answers == labels).argmax())  # the first that is read right
-    _sample(run.test[easy][0][0]).save(folder / SAMPLE)
+    for (section, key), value in options.items():
+        if value is not None:
+            _put(given, section, key, value)
+    for setting in settings or []:
+        _put(given, *_setting(setting))
+    if show:
+        planned = plan(given, path)
+        print(to_toml(planned.config, "\n".join(planned.reasons)), end="")
+        return
+    run = Run.create(given, out, path)
+    for reason in run.reasons:
+        console.print(reason, markup=False)
+    do(run)
 
 
-def _sample(image: np.ndarray) -> Image.Image:
-    """A test digit as someone might have photographed it: large, dark on light."""
-    paper = Image.new("L", (10, 10), 255)
-    paper.paste(Image.fromarray((255 - 255 * image).astype(np.uint8)), (1, 1))
-    return paper.resize((200, 200), Image.Resampling.BICUBIC)
+def do(run: Run) -> None:
+    """Train a run, or go on with one, and say what came of it."""
+    folder = run.folder.path
+    try:
+        with watcher() as watching:
+            history = run.fit([watching])
+    except KeyboardInterrupt:
+        console.print(
+            f"stopped; nothing is lost. Go on with: deepglass resume {folder}", markup=False
+        )
+        raise typer.Exit(130) from None
+    trainer = run.assembled.trainer
+    best = run.evaluate()
+    weights = sum(p.numel() for p in trainer.model.parameters())
+    parts = run.material.parts
+    rows = [
+        ("network", f"{run.config.model.name}, {weights:,} weights"),
+        ("samples", ", ".join(f"{len(part):,} {name}" for name, part in parts.items())),
+        ("last epoch", measures(history[-1].validation)),
+        ("best epoch", measures(best)),
+    ]
+    if "test" in parts:
+        rows.append(("test", measures(run.evaluate("test"))))
+    taken = sum(epoch.seconds for epoch in history)
+    rows.append(
+        ("time", f"{seconds(taken)} of steps, {seconds(trainer.compile_seconds)} compiling")
+    )
+    if trainer.stopped:
+        rows.append(("ended early", trainer.stopped))
+    rows.append(("run", f"{folder}/"))
+    facts(rows)
+
+
+def _put(given: Partial, section: str, key: str, value: Any) -> None:
+    given.setdefault(section, {})[key] = value
+
+
+def _setting(text: str) -> tuple[str, str, Any]:
+    """``optimizer.lr=0.1`` as section, key and value."""
+    name, equals, value = text.partition("=")
+    section, dot, key = name.strip().partition(".")
+    if not (equals and dot and key):
+        raise DataError(f"--set: SECTION.KEY=VALUE, such as optimizer.lr=0.01; got {text!r}.")
+    try:
+        return section, key, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return section, key, value
