@@ -10,7 +10,7 @@ import pytest
 
 import deepglass as dg
 from deepglass.errors import DTypeError, ShapeError, TraceError
-from deepglass.graph.kinds import Scan
+from deepglass.graph.kinds import Contraction, Scan
 from deepglass.graph.tensor import Buffer, Tensor
 from deepglass.testing import assert_close, check_gradient
 
@@ -186,6 +186,30 @@ def test_training_inside_of_a_step_is_differentiated(backend: str) -> None:
         assert_close("gradient", got, expected)
 
 
+def test_a_step_may_hold_anything(backend: str) -> None:
+    """Composites, products in a chain, a host call, a scan and a convolution."""
+    x, w = _values(3, 2, 4), _values(4, 4)
+
+    @dg.op(gradient=lambda g, y, x: g * dg.cos(x))
+    def sine(x: np.ndarray) -> np.ndarray:
+        return np.sin(x)
+
+    def function(x: Any, w: Any) -> Tensor:
+        def step(c: Tensor, x_t: Tensor) -> Tensor:
+            h = dg.softmax(dg.relu(c @ w) @ w + x_t, 1)
+            h = dg.scan(lambda a, b: sine(a + b @ w[:2, :2]), h[:, :2], h.reshape(2, 2, 2))[-1]
+            image = dg.conv2d(c.reshape(1, 1, 2, 4), w.reshape(1, 1, 4, 4), padding=(1, 2))
+            return dg.cat([h, image.reshape(-1)[:4].reshape(2, 2)], 1)
+
+        return (dg.scan(step, dg.zeros(2, 4, dtype="float64"), x) * x).sum()
+
+    both = dg.value_and_grad(function, (0, 1))
+    eager, compiled = both(dg.tensor(x), dg.tensor(w)), dg.compile(both)(x, w)
+    assert_close("value", compiled[0], eager[0])
+    for got, expected in zip(compiled[1], eager[1], strict=True):
+        assert_close("gradient", got, expected)
+
+
 def test_types_may_be_mixed(backend: str) -> None:
     """A float32 row, a float64 carry, whole numbers that pick a row of a table."""
     x, table, index = _values(4, 3).astype(np.float32), _values(5, 3), np.array([4, 0, 2, 0])
@@ -229,6 +253,25 @@ def test_what_does_not_depend_on_the_carry_is_computed_once_before() -> None:
     assert "exp" not in inside
     assert "transpose" in inside  # a movement costs nothing where it is used
     assert "tanh" in str(program).split("<lambda>#")[-1]
+
+
+def test_products_are_computed_once_and_the_carries_with_them() -> None:
+    function = dg.compile(dg.value_and_grad(loss, range(5)), backend="reference")
+    program = function.program(*map(dg.tensor, arguments()))
+    recorded, kept = (
+        [n for n in graph.nodes() if isinstance(n.op.kernel, Scan)]
+        for graph in (program.graph, program.optimized)
+    )
+    assert len(recorded) == 4
+    assert len(kept) == 3  # the steps with their products, the way back, the sums
+    products = [
+        sum(isinstance(n.op.kernel, Contraction) for n in s.params["region"].graph.nodes())
+        for s in kept
+    ]
+    assert sorted(products) == [2, 2, 2]  # two forwards, two for carry and rows, two for weights
+    cheap = dg.grad(lambda x: dg.scan(lambda c, x_t: dg.tanh(c + x_t), 0.0, x)[-1])
+    optimized = dg.compile(cheap, backend="reference").program(np.ones(4, np.float32)).optimized
+    assert sum(isinstance(n.op.kernel, Scan) for n in optimized.nodes()) == 2
 
 
 def test_rows_no_step_reads_are_left_out() -> None:

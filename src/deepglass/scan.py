@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from .autodiff import gradients_through
 from .errors import DTypeError, ShapeError
 from .graph.graph import ALIAS
-from .graph.kinds import Scan
+from .graph.kinds import Composite, Contraction, Host, Scan
 from .graph.op import Op
 from .graph.region import Region
 from .graph.tensor import Tensor, apply, as_tensor
@@ -51,6 +51,7 @@ def _reference(
     length: int,
     reverse: bool,
     last: bool,
+    extends: str,
 ) -> np.ndarray:
     carry, carries = init, []
     for t in _order(length, reverse):
@@ -74,16 +75,17 @@ def _pullback(
     length: int,
     reverse: bool,
     last: bool,
+    extends: str,
 ) -> list[Tensor | None]:
     """Two scans: against the order of the first, one that carries the gradient of the carry and
     yields those of the rows; then, in any order, one that adds up those of what was captured."""
     xs, captured = rest[:rows], rest[rows:]
     wants_xs, wants_captured = wanted[1 : rows + 1], wanted[rows + 1 :]
-    settings = {"region": region, "rows": rows, "length": length, "reverse": reverse}
-    carries = apply(SCAN, init, *rest, **settings, last=False) if last else y
+    kept = _Kept(region)
+    carries, products = kept.remember(init, xs, captured, length, reverse)
     before = _shifted(carries, init, reverse)
+    row = (before, *xs, *products)
     seeds = () if last else (g,)
-
     packed = Packed([init.type, *[_row(x) for x, w in zip(xs, wants_xs, strict=True) if w]])
 
     def pull(state: Tensor, *row: Tensor) -> Tensor:
@@ -91,14 +93,13 @@ def _pullback(
         cotangent = packed.parts(state)[0]
         if not last:
             cotangent, row = cotangent + row[0], row[1:]
-        inputs = [*row, *captured]
         asked = [True, *wants_xs, *[False] * len(captured)]
-        found = gradients_through(region, inputs, asked, cotangent)
+        found = kept.gradients(row, captured, asked, cotangent)
         return packed.join([x for x, a in zip(found, asked, strict=True) if a])
 
     end = g if last else Tensor(0.0, init.dtype).broadcast_to(init.shape)
     start = packed.join([end, *[None] * (len(packed.types) - 1)])
-    states = _recorded(pull, start, (*seeds, before, *xs), not reverse, False)
+    states = _recorded(pull, start, (*seeds, *row), not reverse)
     pulled, *of_rows = packed.parts(states, length)
     found = iter(of_rows)
     of_xs = [next(found) if w else None for w in wants_xs]
@@ -111,15 +112,89 @@ def _pullback(
     summed = Packed([c.type for c, w in zip(captured, wants_captured, strict=True) if w])
 
     def add(total: Tensor, cotangent: Tensor, *row: Tensor) -> Tensor:
-        asked = [*[False] * len(row), *wants_captured]
-        found = gradients_through(region, [*row, *captured], asked, cotangent)
+        asked = [*[False] * (rows + 1), *wants_captured]
+        found = kept.gradients(row, captured, asked, cotangent)
         return total + summed.join([x for x, a in zip(found, asked, strict=True) if a])
 
     nothing = summed.join([None] * len(summed.types))
-    total = _recorded(add, nothing, (cotangents, before, *xs), reverse, True)
+    total = _recorded(add, nothing, (cotangents, *row), reverse, last=True)
     found = iter(summed.parts(total))
     return [of_init, *of_xs, *[next(found) if w else None for w in wants_captured]]
 
+
+class _Kept:
+    """A step for whose gradient the results of its products are kept; the rest is computed
+    again from them, which is cheap.
+
+    Args:
+        region: the step.
+    """
+
+    def __init__(self, region: Region) -> None:
+        self.region = region
+        self.products = [
+            n
+            for n in region.graph.nodes()
+            if isinstance(n.op.kernel, (Contraction, Host)) and n.requires_grad
+        ]
+
+    def remember(
+        self,
+        init: Tensor,
+        xs: Sequence[Tensor],
+        captured: Sequence[Tensor],
+        length: int,
+        reverse: bool,
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Return all carries and products: a scan that takes the place of the first one."""
+        packed = Packed([init.type, *[n.type for n in self.products]])
+        output = self.region.graph.outputs[0].id
+
+        def remember(state: Tensor, *row: Tensor) -> Tensor:
+            values = self.region.trail((packed.parts(state)[0], *row, *captured))
+            return packed.join([values[output], *[values[n.id] for n in self.products]])
+
+        start = packed.join([init, *[None] * len(self.products)])
+        states = _recorded(remember, start, xs, reverse, length=length, extends=self.region.name)
+        carries, *products = packed.parts(states, length)
+        return carries, products
+
+    def gradients(
+        self, row: Sequence[Tensor], captured: Sequence[Tensor], asked: Sequence[bool], g: Tensor
+    ) -> list[Tensor | None]:
+        """As `gradients_through` for the step: of its carry, its rows and what it captured.
+
+        Args:
+            row: the carry before the step, its rows, its products.
+            captured: what it captured.
+            asked: which gradients are wanted.
+            g: that of the carry after it.
+        """
+        split = len(row) - len(self.products)
+        instead = {
+            n.id: partial(apply, KNOWN, value, region=Region.only(n))
+            for n, value in zip(self.products, row[split:], strict=True)
+        }
+        output = self.region.graph.outputs[0].id
+
+        def step(*inputs: Tensor) -> Tensor:
+            return self.region.trail(inputs, instead)[output]
+
+        return gradients_through(step, [*row[:split], *captured], asked, g)
+
+
+KNOWN = Op(
+    name="known",
+    infer=lambda value, *inputs, region: value,
+    reference=lambda value, *inputs, region: value,
+    kernel=Composite(lambda value, *inputs, region: value),
+    pullback=lambda g, y, value, *inputs, wanted, region: [
+        None,
+        *gradients_through(region, inputs, wanted[1:], g),
+    ],
+    notation="{0}",
+    doc="The first input, which ``region`` would compute from the others; its gradient is theirs.",
+)
 
 SCAN = Op(
     name="scan",
@@ -209,8 +284,8 @@ def scan(
         DTypeError: the step does not keep the carry's element type.
         TraceError: the step changes state or draws random numbers.
 
-    Gradient: for init, xs and every tensor the step uses; steps are computed again from the
-    stored carries.
+    Gradient: for init, xs and every tensor the step uses. Carries and products (matmul,
+    convolutions) of all steps are stored for it; the rest is computed again.
 
     >>> scan(lambda total, x: total + x, 0.0, Tensor([1.0, 2.0, 3.0]))
     tensor([1., 3., 6.])
@@ -227,26 +302,34 @@ def scan(
     if not length:
         return Tensor(0, carry.dtype).broadcast_to(0, *carry.shape)
     if active_trace() is not None:
-        return _recorded(step, carry, rows, reverse, False)
+        return _recorded(step, carry, rows, reverse)
     return _looped(step, carry, [_split(x) for x in rows], reverse)
 
 
 def _recorded(
-    step: Callable[..., Any], init: Tensor, rows: Sequence[Tensor], reverse: bool, last: bool
+    step: Callable[..., Any],
+    init: Tensor,
+    rows: Sequence[Tensor],
+    reverse: bool,
+    *,
+    last: bool = False,
+    length: int | None = None,
+    extends: str = "",
 ) -> Tensor:
-    """The scan as one node of the active trace."""
+    """The scan as one node of the active trace; its length is that of the rows unless given."""
 
     def checked(carry: Tensor, *row: Tensor) -> Tensor:
-        return _kept(step(carry, *row), carry.type)
+        return _checked(step(carry, *row), carry.type)
 
     name = getattr(step, "__name__", type(step).__name__)
     arguments = {"carry": init.type, **{f"x{k}": _row(x) for k, x in enumerate(rows)}}
     region, captured = Region.record(checked, arguments, name, _RULE)
-    unread = [False, *region.unread()[1:]]
+    unread = [False, *region.unread()[1 : len(rows) + 1], *[False] * len(captured)]
     read = [x for x, unused in zip(rows, unread[1:], strict=False) if not unused]
     return apply(
         SCAN, init, *read, *captured, region=region.without(unread), rows=len(read),
-        length=rows[0].shape[0], reverse=reverse, last=last,
+        length=rows[0].shape[0] if length is None else length, reverse=reverse, last=last,
+        extends=extends,
     )  # fmt: skip
 
 
@@ -257,12 +340,12 @@ def _looped(
     for t in _order(len(rows[0]), reverse):
         with sealed(_RULE):
             own = [apply(ALIAS, x) for x in (carry, *[x[t] for x in rows])]  # to be changed
-            carry = _kept(step(*own), carry.type)
+            carry = _checked(step(*own), carry.type)
         carries.append(carry)
     return stack(carries[::-1] if reverse else carries)
 
 
-def _kept(carry: Any, type: TensorType) -> Tensor:
+def _checked(carry: Any, type: TensorType) -> Tensor:
     if not isinstance(carry, Tensor) or carry.shape != type.shape:
         got = carry.type if isinstance(carry, Tensor) else repr(carry)
         raise ShapeError(

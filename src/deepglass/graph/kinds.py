@@ -181,7 +181,8 @@ class Scan(Host):
     Inputs (init, *xs, *captured). Params: ``region`` computes a carry from the carry before it
     (``init`` at first), the rows x[t] of the first ``rows`` inputs after it, and ``captured``;
     t runs over ``length``, backwards if ``reverse``. The result is all carries along a new first
-    axis, carry t at t; or, with ``last``, the one that was computed last.
+    axis, carry t at t; or, with ``last``, the one that was computed last. ``extends`` names the
+    region of another scan on the same inputs whose carry is the first part of this one's.
     """
 
 

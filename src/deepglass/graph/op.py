@@ -114,7 +114,8 @@ class Op:
     @property
     def expands_at_once(self) -> bool:
         """True for a composite that has no gradient of its own."""
-        return isinstance(self.kernel, Composite) and not self.gradient
+        plain = not self.gradient and self.pullback is None
+        return isinstance(self.kernel, Composite) and plain
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"

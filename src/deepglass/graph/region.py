@@ -14,6 +14,8 @@ from .tensor import Tensor, apply, read
 from .trace import active_trace, grad_enabled, sealed, set_grad_enabled
 from .types import TensorType
 
+Instead = Callable[..., Tensor]
+
 _numbers = itertools.count(1)
 
 
@@ -45,7 +47,7 @@ class Region:
         """
         given = {n.id for n in inputs}
         order = ancestors([output], lambda n: n.id not in given and inside(n))
-        new = {n.id: Node(INPUT, n.type) for n in inputs}
+        new = {n.id: _place(n) for n in inputs}
         besides: list[Node] = []
         for node in order:
             if node.id in given:
@@ -58,7 +60,7 @@ class Region:
             elif _is_number(node):
                 new[node.id] = node
             else:
-                new[node.id] = Node(INPUT, node.type)
+                new[node.id] = _place(node)
                 besides.append(node)
         for k, node in enumerate((*inputs, *besides)):
             new[node.id].name = node.name or f"r{k}"
@@ -105,6 +107,17 @@ class Region:
 
         What was not recorded for differentiation the first time is not recorded now.
         """
+        return self.trail(tensors)[self.graph.outputs[0].id]
+
+    def trail(
+        self, tensors: Sequence[Tensor], instead: Mapping[int, Instead] | None = None
+    ) -> dict[int, Tensor]:
+        """As a call, but return the values of all nodes, by id.
+
+        Args:
+            tensors: the inputs.
+            instead: for some nodes, by id, what is made of their inputs instead.
+        """
         values = {n.id: x for n, x in zip(self.graph.inputs, tensors, strict=True)}
         trace, recorded = active_trace(), grad_enabled()
         for node in self.graph.nodes():
@@ -115,11 +128,22 @@ class Region:
                 continue
             inputs = [values[i.id] for i in node.inputs]
             with set_grad_enabled(recorded and node.requires_grad):
-                result = apply(node.op, *inputs, **node.params)
+                if instead is not None and node.id in instead:
+                    result = instead[node.id](*inputs)
+                else:
+                    result = apply(node.op, *inputs, **node.params)
             if trace is not None:
                 result.node.source, result.node.path = node.source, node.path
             values[node.id] = result
-        return values[self.graph.outputs[0].id]
+        return values
+
+    @staticmethod
+    def only(node: Node) -> Region:
+        """Return the region of one node: a function of its inputs."""
+        inputs = tuple(map(_place, node.inputs))
+        again = derived(node, node.op, inputs, node.params, node.type)
+        again.requires_grad = node.requires_grad
+        return Region(Graph(inputs, (), (again,)), f"{node.op.name}#{next(_numbers)}")
 
     def unread(self) -> list[bool]:
         """Return for each input whether the output does not depend on it."""
@@ -138,6 +162,13 @@ class Region:
 
     def __repr__(self) -> str:
         return self.name
+
+
+def _place(node: Node) -> Node:
+    """An input of a region, where ``node`` stands outside."""
+    place = Node(INPUT, node.type)
+    place.trace = node.trace
+    return place
 
 
 def _is_number(node: Node) -> bool:
