@@ -11,9 +11,11 @@ import typer
 from ..errors import DeepglassError
 from .data import app as data
 from .evaluate import evaluate
+from .explain import explain
 from .info import info
 from .models import models
 from .predict import predict
+from .report import report
 from .resume import resume
 from .runs import app as runs
 from .screen import complain
@@ -33,6 +35,8 @@ app.command(rich_help_panel=TRAINING)(train)
 app.command(rich_help_panel=TRAINING)(resume)
 app.command(rich_help_panel=TRAINING)(evaluate)
 app.command(rich_help_panel=TRAINING)(predict)
+app.command(rich_help_panel=TRAINING)(report)
+app.command(rich_help_panel=TRAINING)(explain)
 app.add_typer(runs, name="runs", rich_help_panel=TRAINING)
 app.add_typer(data, name="data", rich_help_panel=LISTS)
 app.command(rich_help_panel=LISTS)(models)

@@ -1,0 +1,439 @@
+"""One weight at a time: the forward sum, the chain rule and the optimizer's step, term by term.
+
+Every number is computed by the operations that train the network. Only that a layer's output
+is a sum of weight times input is used, so the same few lines explain linear layers,
+convolutions of any kind and the scales of normalisations.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..autograd import grad
+from ..derivatives import jvp
+from ..errors import DataError, DomainError
+from ..graph.tensor import Parameter, Tensor
+from ..graph.trace import set_grad_enabled
+from ..nn import Module
+from ..nn.utils import clip_grad_norm_
+from ..ops import softmax
+from ..optim import Optimizer
+from .taps import Tap, tapped
+from .update import Line, update_lines
+
+Index = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The derivative by one output of a layer, as a sum over the outputs of the next.
+
+    Attributes:
+        layer: the path of the next layer with weights.
+        slopes: how each of its outputs changes with the output explained.
+        deltas: derivative of the loss by each of its outputs.
+    """
+
+    layer: str
+    slopes: np.ndarray
+    deltas: np.ndarray
+
+    @property
+    def products(self) -> np.ndarray:
+        """What each path adds to the derivative."""
+        return self.slopes * self.deltas
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """All numbers behind one weight.
+
+    A weight that is used at several places, as those of convolutions are, has several outputs;
+    the forward sum and the paths are those of one of them, at ``position``.
+
+    Attributes:
+        name, index: of the weight.
+        weight: its value.
+        sample: the one whose forward sum and paths are explained.
+        layer: the path of its layer.
+        position: of the output explained, within the sample.
+        output: its value.
+        inputs: of the forward sum: what each parameter of the layer is multiplied with, by name.
+        parameters: their values.
+        deltas: derivative of the loss by each output that the layer has, (samples, ...).
+        factors: what the weight is multiplied with in each of them, (samples, ...).
+        paths: the delta at ``position`` unfolded; None where it comes from the loss.
+        probabilities: of the sample's classes, where its delta is (probability - truth) / samples.
+        target: the true class of the sample then.
+        clipping: what the gradients of all weights are multiplied with before the step.
+        lines: the optimizer's step.
+        new: the value after it, as the optimizer itself computes it.
+    """
+
+    name: str
+    index: Index
+    weight: float
+    sample: int
+    layer: str
+    position: Index
+    output: float
+    inputs: dict[str, np.ndarray]
+    parameters: dict[str, np.ndarray]
+    deltas: np.ndarray
+    factors: np.ndarray
+    paths: Paths | None
+    probabilities: np.ndarray | None
+    target: int | None
+    clipping: float
+    lines: list[Line]
+    new: float
+
+    @property
+    def by_sample(self) -> np.ndarray:
+        """What each sample adds to the gradient."""
+        products = self.deltas * self.factors
+        return products.reshape(len(products), -1).sum(axis=1)
+
+    @property
+    def gradient(self) -> float:
+        """Of the loss over all samples by the weight."""
+        return float(self.by_sample.sum())
+
+    @property
+    def delta(self) -> float:
+        """The derivative of the loss by the output explained."""
+        return float(self.deltas[(self.sample, *self.position)])
+
+    def terms(self) -> list[tuple[str, Index, float, float]]:
+        """Return the forward sum: (parameter, index, its value, what it is multiplied with).
+
+        Those multiplied with 0 are left out, except the one that is explained.
+        """
+        own = self.name.rpartition(".")[2]
+        return [
+            (name, index, float(self.parameters[name][index]), float(inputs[index]))
+            for name, inputs in self.inputs.items()
+            for index in np.ndindex(inputs.shape)
+            if inputs[index] != 0 or (name, index) == (own, self.index)
+        ]
+
+
+class Explainer:
+    """Explains the weights of a network on a batch.
+
+    The network is in evaluation mode: nothing is dropped, and normalisations use the statistics
+    they have gathered. In float64 sums come out to the last digit shown.
+
+    Args:
+        model: the network.
+        loss: compares its outputs with targets, the mean over a batch.
+        optimizer: of its parameters, in the state before the step that is explained.
+        inputs, targets: the batch.
+        clip_norm: gradients whose norm is larger are scaled down to it; None leaves them.
+
+    Attributes:
+        calls: the layers without parts in the order of their calls, with inputs and outputs.
+        outputs: of the network.
+        total: the loss.
+        deltas: derivatives of the loss by the outputs of `calls`.
+        gradients: of the loss by all parameters, by name.
+
+    >>> from ..nn import Linear, MSELoss
+    >>> from ..optim import SGD
+    >>> model = Linear(2, 1)
+    >>> _ = model.load_state_dict({"weight": [[1.0, 2.0]], "bias": [0.5]})
+    >>> explainer = Explainer(
+    ...     model, MSELoss(), SGD(model.parameters(), lr=0.1), Tensor([[3.0, 4.0]]), Tensor([[10.0]])
+    ... )
+    >>> found = explainer.explain("weight", (0, 1))
+    >>> found.terms()
+    [('weight', (0, 0), 1.0, 3.0), ('weight', (0, 1), 2.0, 4.0), ('bias', (0,), 0.5, 1.0)]
+    >>> found.output, found.delta, found.gradient  # 2 (11.5 - 10), and times the input 4
+    (11.5, 3.0, 12.0)
+    >>> round(found.new, 6)
+    0.8
+    """
+
+    def __init__(
+        self,
+        model: Module,
+        loss: Callable[[Any, Any], Tensor],
+        optimizer: Optimizer,
+        inputs: Tensor,
+        targets: Tensor,
+        clip_norm: float | None = None,
+    ) -> None:
+        self.model = model.eval()
+        self.optimizer, self.clip_norm = optimizer, clip_norm
+        self.inputs, self.targets = inputs, targets
+        self._parameters: dict[str, Parameter] = dict(model.named_parameters())
+        root = _Root(model)
+        with tapped(root) as self.calls, set_grad_enabled(True):
+            self.outputs = root(inputs)
+            total = loss(self.outputs, targets)
+        for tap in self.calls:
+            tap.path = tap.path.removeprefix("model").removeprefix(".")
+        self.total = total.item()
+        self.deltas = _gradients(total, [tap.output for tap in self.calls])
+        trained = {name: p for name, p in self._parameters.items() if p.requires_grad}
+        found = _gradients(total, list(trained.values()))
+        self.gradients = dict(zip(trained, found, strict=True))
+
+    @cached_property
+    def clipping(self) -> float:
+        """What all gradients are multiplied with before the step."""
+        if self.clip_norm is None:
+            return 1.0
+        squares = sum(float((g.astype(np.float64) ** 2).sum()) for g in self.gradients.values())
+        return min(1.0, self.clip_norm / (squares**0.5 + 1e-6))
+
+    @cached_property
+    def updated(self) -> dict[str, np.ndarray]:
+        """All parameters after a step of the optimizer; network and optimizer stay as they are."""
+        before = self.model.state_dict(), self.optimizer.state_dict()
+        with set_grad_enabled(False):
+            for name, p in self._parameters.items():
+                g = self.gradients.get(name)
+                p.grad = None if g is None else Tensor(g, p.dtype)
+            if self.clip_norm is not None:
+                clip_grad_norm_(self.optimizer.parameters(), self.clip_norm)
+            self.optimizer.step()
+            after = {name: np.array(p.numpy()) for name, p in self._parameters.items()}
+        self.optimizer.zero_grad()
+        self.model.load_state_dict(before[0])
+        self.optimizer.load_state_dict(before[1])
+        return after
+
+    def explain(self, name: str, index: Sequence[int], sample: int = 0) -> Explanation:
+        """Return all numbers behind a weight.
+
+        Args:
+            name: of the parameter, such as "layers.0.weight".
+            index: one number for each of its axes.
+            sample: of the batch, from 0.
+
+        Raises:
+            DomainError: there is no such weight or sample, the message lists what there is; or
+                its layer is none whose outputs are sums of weight times input.
+        """
+        parameter = self._parameter(name)
+        place = tuple(index)
+        if len(place) != parameter.ndim or not all(
+            0 <= i < n for i, n in zip(place, parameter.shape, strict=True)
+        ):
+            raise DomainError(
+                f"explain: {name} has the axes {parameter.shape}, each index from 0; got "
+                f"{list(place)}."
+            )
+        if not 0 <= sample < len(self.inputs):
+            raise DomainError(
+                f"explain: samples of the recorded batch are 0 to {len(self.inputs) - 1}; got "
+                f"{sample}."
+            )
+        path, _, own = name.rpartition(".")
+        number = self._call_of(path, name)
+        tap, deltas = self.calls[number], self.deltas[number]
+        factors = _factors(tap, own, place, tap.input)
+        position = self._position(tap, own, place, factors[sample], deltas[sample])
+        inputs, parameters = _sum(tap, (sample, *position))
+        _check_sum(name, tap, inputs, parameters, (sample, *position))
+        paths = self._paths(number, sample, position)
+        probabilities, target = self._from_loss(number, sample)
+        gradient = float((deltas * factors).sum()) * self.clipping
+        return Explanation(
+            name=name,
+            index=place,
+            weight=float(parameter.numpy()[place]),
+            sample=sample,
+            layer=path,
+            position=position,
+            output=float(tap.output.numpy()[(sample, *position)]),
+            inputs=inputs,
+            parameters=parameters,
+            deltas=deltas,
+            factors=factors,
+            paths=paths,
+            probabilities=probabilities,
+            target=target,
+            clipping=self.clipping,
+            lines=self._lines(parameter, place, gradient),
+            new=float(self.updated[name][place]),
+        )
+
+    def _parameter(self, name: str) -> Parameter:
+        if name not in self._parameters:
+            there = ", ".join(f"{n} {p.shape}" for n, p in self._parameters.items())
+            raise DomainError(f"explain: the network has the weights {there}; got {name!r}.")
+        return self._parameters[name]
+
+    def _call_of(self, path: str, name: str) -> int:
+        found = [k for k, tap in enumerate(self.calls) if tap.path == path]
+        if len(found) != 1:
+            raise DomainError(
+                f"explain: a layer that is called once; that of {name} is called {len(found)} "
+                "times by itself. Choose a weight of another layer."
+            )
+        return found[0]
+
+    def _position(
+        self, tap: Tap, own: str, place: Index, factors: np.ndarray, deltas: np.ndarray
+    ) -> Index:
+        """The output that is explained: where the weight counts most, else the first it is in."""
+        for weights in (np.abs(factors * deltas), np.abs(factors)):
+            if weights.any():
+                return _unravel(weights)
+        other = Tensor(np.arange(1, tap.input[0].numel() + 1).reshape(1, *tap.input.shape[1:]))
+        return _unravel(np.abs(_factors(tap, own, place, other.to(tap.input.dtype))[0]))
+
+    def _paths(self, number: int, sample: int, position: Index) -> Paths | None:
+        """The delta of an output as a sum over the next layer with weights."""
+        later = [k for k in range(number + 1, len(self.calls)) if _owns(self.calls[k])]
+        if not later:
+            return None
+        last = later[0]
+        segment = self.calls[number + 1 : last + 1]
+
+        def onward(z: Tensor) -> Tensor:
+            for tap in segment:
+                z = tap.layer(z)
+            return z
+
+        start = self.calls[number].output[sample : sample + 1].detach()
+        direction = np.zeros(start.shape, start.dtype.numpy)
+        direction[(0, *position)] = 1
+        reached, slopes = jvp(onward, (start,), (Tensor(direction),))
+        expected = segment[-1].output.numpy()[sample : sample + 1]
+        if not np.allclose(reached.numpy(), expected, rtol=1e-5, atol=1e-6):
+            return None  # the layers do not stand in a row
+        return Paths(segment[-1].path, slopes.numpy()[0], self.deltas[last][sample])
+
+    def _from_loss(self, number: int, sample: int) -> tuple[np.ndarray | None, int | None]:
+        """Probabilities and truth, where the deltas of the last layer are their difference."""
+        last = self.calls[number]
+        classes = not self.targets.dtype.is_float and self.outputs.ndim == 2
+        if not classes or number != len(self.calls) - 1 or last.output.shape[1:] == (1,):
+            return None, None
+        chances = softmax(last.output.detach(), 1).numpy()
+        truth = self.targets.numpy()
+        expected = (chances - np.eye(chances.shape[1])[truth]) / len(truth)
+        if not np.allclose(self.deltas[number], expected, rtol=1e-4, atol=1e-7):
+            return None, None
+        return chances[sample], int(truth[sample])
+
+    def _lines(self, parameter: Parameter, place: Index, gradient: float) -> list[Line]:
+        (group,) = (
+            g for g in self.optimizer.param_groups if any(p is parameter for p in g["params"])
+        )
+        settings = {k: v for k, v in group.items() if k != "params"}
+        state = {
+            k: float(v.numpy()[place] if v.ndim else v.item())
+            for k, v in self.optimizer.state[parameter].items()
+        }
+        kind = type(self.optimizer).__name__
+        return update_lines(kind, settings, state, float(parameter.numpy()[place]), gradient)
+
+
+class _Root(Module):
+    """Makes the network itself a part, so that one of a single layer is tapped as well."""
+
+    def __init__(self, model: Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Any) -> Any:
+        return self.model(x)
+
+
+def parse_weight(text: str) -> tuple[str, Index]:
+    """Return name and index of a weight as people write it.
+
+    Raises:
+        DataError: it is written otherwise.
+
+    >>> parse_weight("fc1.weight[3,17]")
+    ('fc1.weight', (3, 17))
+    """
+    match = re.fullmatch(r"\s*([\w.]+)\s*\[\s*(\d+(?:\s*,\s*\d+)*)\s*\]\s*", text)
+    if match is None:
+        raise DataError(
+            f"explain: a weight is written as a name and an index, such as fc1.weight[3,17]; got "
+            f"{text!r}."
+        )
+    return match[1], tuple(int(n) for n in match[2].split(","))
+
+
+def _gradients(total: Tensor, tensors: Sequence[Tensor]) -> list[np.ndarray]:
+    """Of the loss by each tensor; 0 where it does not depend on it."""
+    found = grad(total, tensors, allow_unused=True)
+    return [
+        np.zeros(x.shape, x.dtype.numpy) if g is None else g.numpy()
+        for g, x in zip(found, tensors, strict=True)
+    ]
+
+
+def _owns(tap: Tap) -> bool:
+    return any(True for _ in tap.layer.parameters())
+
+
+def _unravel(values: np.ndarray) -> Index:
+    return tuple(int(i) for i in np.unravel_index(int(values.argmax()), values.shape))
+
+
+@contextmanager
+def _set(layer: Module, values: dict[str, np.ndarray]) -> Iterator[None]:
+    """Let the parameters of a layer have other values until the block ends."""
+    parameters = dict(layer.named_parameters())
+    before = {name: p.node for name, p in parameters.items()}
+    with set_grad_enabled(False):
+        for name, p in parameters.items():
+            p.rebind(Tensor(values[name], p.dtype).node)
+        try:
+            yield
+        finally:
+            for name, p in parameters.items():
+                p.rebind(before[name])
+
+
+def _factors(tap: Tap, own: str, place: Index, x: Tensor) -> np.ndarray:
+    """What a weight is multiplied with in each output: what setting it to 1 adds to the output
+    of a layer without weights."""
+    values = {name: np.zeros(p.shape) for name, p in tap.layer.named_parameters()}
+    with _set(tap.layer, values):
+        without = tap.layer(x.detach()).numpy()
+    values[own][place] = 1
+    with _set(tap.layer, values):
+        return np.asarray(tap.layer(x.detach()).numpy() - without)
+
+
+def _sum(tap: Tap, position: Index) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """What each parameter of a layer is multiplied with in one output, and the parameters."""
+    parameters = dict(tap.layer.named_parameters())
+    x = tap.input.detach()[position[0] : position[0] + 1]
+    with set_grad_enabled(True):
+        z = tap.layer(x)[(0, *position[1:])]
+    inputs = grad(z, list(parameters.values()))
+    arrays = {n: np.asarray(g.numpy()) for n, g in zip(parameters, inputs, strict=True) if g is not None}
+    return arrays, {n: np.array(p.numpy()) for n, p in parameters.items()}
+
+
+def _check_sum(
+    name: str,
+    tap: Tap,
+    inputs: dict[str, np.ndarray],
+    parameters: dict[str, np.ndarray],
+    position: Index,
+) -> None:
+    whole = sum(float((inputs[n] * parameters[n]).sum()) for n in inputs)
+    if not np.isclose(whole, tap.output.numpy()[position], rtol=1e-4, atol=1e-5):
+        raise DomainError(
+            f"explain: a layer whose outputs are sums of weight times input, such as Linear or "
+            f"Conv2d; {name} belongs to {type(tap.layer).__name__}. Choose a weight of another "
+            "layer."
+        )
