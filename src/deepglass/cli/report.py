@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..report.page import write_report
+from ..report import write_report
 from ..runs import Run
 from .arguments import RunName, find_run
 from .screen import console

@@ -1,5 +1,6 @@
 """The report of a run: one page, and the numbers behind any weight."""
 
-from .batch import Recorded, explainer_of, recorded
+from .assemble import write_report
+from .batch import explainer_of
 
-__all__ = ["Recorded", "explainer_of", "recorded"]
+__all__ = ["explainer_of", "write_report"]

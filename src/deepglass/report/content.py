@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +11,6 @@ import numpy as np
 from .. import __version__
 from ..data import TableEncoder
 from ..data.sources.columns import to_record
-from ..errors import DomainError
 from ..explain import Explainer
 from ..runs import Run
 from ..runs.folder import BEST
@@ -36,7 +36,7 @@ def content(run: Run) -> dict[str, Any]:
     answered = answers(run)
     summary = model.eval().summary(batch.prepared[:1])
     explainer = explainer_of(run, batch)
-    return {
+    found = {
         "version": __version__,
         "run": run.folder.name,
         "summary": _summary(run, rows),
@@ -57,6 +57,8 @@ def content(run: Run) -> dict[str, Any]:
         "health": health(explainer),
         "live": _live(run, explainer, batch),
     }
+    plain: dict[str, Any] = _plain(found)
+    return plain
 
 
 def _summary(run: Run, rows: list[dict[str, float]]) -> dict[str, Any]:
@@ -86,24 +88,34 @@ def _live(run: Run, explainer: Explainer, batch: Recorded) -> dict[str, Any] | N
     found = live(explainer) if run.material.task != "text" else None
     if found is None:
         return None
-    encoder, scale = run.material.encoder, run.material.scale
-    rows = isinstance(encoder, TableEncoder)
-    shown = [row(encoder, x) if rows else picture(x) for x in batch.inputs]  # type: ignore[arg-type]
+    scale = run.material.scale
     return {
         **found,
+        **_entry(run.material.encoder, batch.inputs),
         "inputs": packed(batch.inputs),
         "targets": np.asarray(batch.targets, np.float64).reshape(len(batch.targets), -1).tolist(),
-        "places": batch.indices.tolist(),
-        "shown": shown,
+        "deltas": explainer.deltas[-1].tolist(),
         "scale": scale.to_dict() if scale else None,
         "drawing": run.material.drawing,
-        "columns": [to_record(column) for column in encoder.inputs] if rows else None,  # type: ignore[union-attr]
-        "target": to_record(encoder.target) if rows else None,  # type: ignore[union-attr]
         "loss_kind": run.config.loss.name,
-        "sums": _sums(explainer),
     }
 
 
-def _sums(explainer: Explainer) -> dict[str, Any]:
-    """Derivatives of the loss by the outputs of the network: where the page begins backward."""
-    return {"deltas": explainer.deltas[-1].tolist()}
+def _entry(encoder: Any, inputs: np.ndarray) -> dict[str, Any]:
+    """How the recorded samples are shown, and the fields of a table's row."""
+    if isinstance(encoder, TableEncoder):
+        return {
+            "shown": [row(encoder, x) for x in inputs],
+            "columns": [to_record(column) for column in encoder.inputs],
+            "target": to_record(encoder.target),
+        }
+    return {"shown": [picture(x) for x in inputs], "columns": None, "target": None}
+
+
+def _plain(value: Any) -> Any:
+    """JSON values, with nothing where a number is infinite or none."""
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_plain(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

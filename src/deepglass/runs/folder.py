@@ -26,6 +26,7 @@ from ..files import replace_file
 ROOT = Path("runs")
 CONFIG, DATA, METRICS, RECORD = "config.toml", "data.json", "metrics.csv", "record.safetensors"
 CHECKPOINTS, LAST, BEST = "checkpoints", "last.safetensors", "best.safetensors"
+REPORT = "report.html"
 
 
 class RunFolder:

@@ -61,7 +61,8 @@ const SHARES = ["accuracy", "top_5", "precision", "recall", "f1"];
 export const isShare = (name) => SHARES.includes(name);
 
 /** A measure as people write it. */
-export const measure = (name, value) => (isShare(name) ? percent(value, 2) : short(value));
+export const measure = (name, value) =>
+  value !== null && isShare(name) ? percent(value, 2) : short(value);
 
 export function seconds(total) {
   if (total < 60) return t("seconds", { s: total.toFixed(1) });

@@ -92,7 +92,7 @@ function upright(ink) {
 
 /** Resize by linear interpolation; where it shrinks, over as many pixels as fall together. */
 function scaled(picture, height, width) {
-  const down = weights(picture.length, height), across = weights(columnsOf(picture), width);
+  const down = shares(picture.length, height), across = shares(columnsOf(picture), width);
   const tall = down.map((row) =>
     Float64Array.from(picture[0], (_, x) => row.reduce((sum, [i, w]) => sum + w * picture[i][x], 0)));
   return tall.map((line) =>
@@ -100,7 +100,7 @@ function scaled(picture, height, width) {
 }
 
 /** For each new pixel the old ones that count, [which, how much]. */
-function weights(before, after) {
+function shares(before, after) {
   const reach = Math.max(1, before / after);
   return Array.from({ length: after }, (_, n) => {
     const centre = ((n + 0.5) * before) / after - 0.5;
