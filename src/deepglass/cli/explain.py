@@ -126,7 +126,7 @@ def _delta(found: Explanation) -> None:
         ]
         rest = float(products.sum() - products.flat[chosen].sum()) if chosen else 0.0
         title += f", the sum over the outputs of {found.paths.layer} of delta x slope"
-        left = np.count_nonzero(products) - len(chosen)
+        left = int(np.count_nonzero(products)) - len(chosen)
         _section(title, ["output", "delta", "slope", "product"], rows, left, rest)
     elif found.probabilities is not None and found.target is not None:
         (place,) = found.position

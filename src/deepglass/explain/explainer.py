@@ -48,7 +48,7 @@ class Paths:
     @property
     def products(self) -> np.ndarray:
         """What each path adds to the derivative."""
-        return self.slopes * self.deltas
+        return np.asarray(self.slopes * self.deltas)
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Explanation:
     def by_sample(self) -> np.ndarray:
         """What each sample adds to the gradient."""
         products = self.deltas * self.factors
-        return products.reshape(len(products), -1).sum(axis=1)
+        return np.asarray(products.reshape(len(products), -1).sum(axis=1))
 
     @property
     def gradient(self) -> float:
@@ -149,9 +149,8 @@ class Explainer:
     >>> from ..optim import SGD
     >>> model = Linear(2, 1)
     >>> _ = model.load_state_dict({"weight": [[1.0, 2.0]], "bias": [0.5]})
-    >>> explainer = Explainer(
-    ...     model, MSELoss(), SGD(model.parameters(), lr=0.1), Tensor([[3.0, 4.0]]), Tensor([[10.0]])
-    ... )
+    >>> sgd = SGD(model.parameters(), lr=0.1)
+    >>> explainer = Explainer(model, MSELoss(), sgd, Tensor([[3.0, 4.0]]), Tensor([[10.0]]))
     >>> found = explainer.explain("weight", (0, 1))
     >>> found.terms()
     [('weight', (0, 0), 1.0, 3.0), ('weight', (0, 1), 2.0, 4.0), ('bias', (0,), 0.5, 1.0)]
@@ -192,7 +191,7 @@ class Explainer:
         if self.clip_norm is None:
             return 1.0
         squares = sum(float((g.astype(np.float64) ** 2).sum()) for g in self.gradients.values())
-        return min(1.0, self.clip_norm / (squares**0.5 + 1e-6))
+        return float(min(1.0, self.clip_norm / (squares**0.5 + 1e-6)))
 
     @cached_property
     def updated(self) -> dict[str, np.ndarray]:
@@ -419,7 +418,9 @@ def _sum(tap: Tap, position: Index) -> tuple[dict[str, np.ndarray], dict[str, np
     with set_grad_enabled(True):
         z = tap.layer(x)[(0, *position[1:])]
     inputs = grad(z, list(parameters.values()))
-    arrays = {n: np.asarray(g.numpy()) for n, g in zip(parameters, inputs, strict=True) if g is not None}
+    arrays = {
+        n: np.asarray(g.numpy()) for n, g in zip(parameters, inputs, strict=True) if g is not None
+    }
     return arrays, {n: np.array(p.numpy()) for n, p in parameters.items()}
 
 

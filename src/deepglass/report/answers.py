@@ -120,10 +120,8 @@ def _numbers(
     }
 
 
-def _forecast(
-    encoder: SeriesEncoder, outputs: np.ndarray, targets: np.ndarray
-) -> dict[str, Any]:
-    """The last points in time: the truth, and what was foretold of each, one and all steps ahead."""
+def _forecast(encoder: SeriesEncoder, outputs: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
+    """The last points in time: the truth, and what was foretold of each."""
     said, truth = encoder.inverse(outputs), encoder.inverse(targets)
     said, truth = said[-STEPS:], truth[-STEPS:]
     return {

@@ -148,6 +148,6 @@ export function trial(report, live, state) {
       fed, shown),
     h("p", { class: "quiet" }, t("recorded.about", { n: count(live.count) })),
     strip);
-  if (!spec.drawing) choose(state.sample);
+  choose(state.sample);
   return found;
 }

@@ -39,7 +39,7 @@ function map(live, parameter, chosen, choose) {
   const down = Math.ceil(panels / across);
   const gap = panels > 1 ? 1 : 0;
   const wide = across * (columns + gap) - gap, high = down * (rows + gap) - gap;
-  const zoom = Math.max(3, Math.min(22, Math.floor(420 / Math.max(wide, high * 1.2))));
+  const zoom = Math.max(3, Math.min(36, Math.floor(420 / Math.max(wide, high * 1.2))));
   const most = Math.max(...parameter.values.slice(start, start + each).map(Math.abs)) || 1;
   const at = (n) => {
     const [panel, place] = [Math.floor(n / (rows * columns)), n % (rows * columns)];
