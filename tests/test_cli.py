@@ -133,7 +133,8 @@ class TestTrain:
         assert len(epochs) == 3
         assert all(re.fullmatch(shape, line) for line in epochs)
         assert lines[-1].split() == ["run", "runs/digits-mlp-1/"]
-        assert (shell.folder / "runs" / "digits-mlp-1" / "config.toml").exists()
+        made = {path.name for path in (shell.folder / "runs" / "digits-mlp-1").iterdir()}
+        assert {"config.toml", "record.safetensors", "report.html"} <= made
 
     def test_a_table_with_a_name_in_any_language(self, shell: Shell) -> None:
         path = write_houses(shell.folder)

@@ -10,6 +10,7 @@ import typer
 
 from ..config import read_toml, to_toml
 from ..errors import DataError
+from ..report import write_report
 from ..runs import Run, plan
 from .arguments import complete_data, complete_models
 from .progress import watcher
@@ -170,7 +171,7 @@ def do(run: Run) -> None:
     )
     if trainer.stopped:
         rows.append(("ended early", trainer.stopped))
-    rows.append(("run", f"{folder}/"))
+    rows += [("report", str(write_report(run))), ("run", f"{folder}/")]
     facts(rows)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import DataError
 from ..explain import Explainer
 from ..graph.tensor import Tensor
+from ..ops.random import default_generator
 from ..runs import Run
 from ..runs.folder import BEST, RECORD
 from ..train import load_checkpoint
@@ -57,6 +58,15 @@ def recorded(run: Run) -> Recorded:
     )
 
 
+def apart(run: Run) -> Run:
+    """Return the same run with a network of its own; random numbers go on as if nothing was."""
+    before = default_generator.get_state()
+    copy = Run(run.folder, run.config, run.material)
+    _ = copy.assembled
+    default_generator.set_state(before)
+    return copy
+
+
 def explainer_of(run: Run, batch: Recorded | None = None) -> Explainer:
     """Return what explains the best state of a run on its recorded batch, in float64.
 
@@ -73,7 +83,7 @@ def explainer_of(run: Run, batch: Recorded | None = None) -> Explainer:
             f"Train it: deepglass resume {run.folder.path}"
         )
     batch = batch or recorded(run)
-    trainer = run.assembled.trainer
+    trainer = apart(run).assembled.trainer
     state, _ = load_checkpoint(path)
     model, optimizer = trainer.model.double(), trainer.optimizer
     model.load_state_dict(state["model"])

@@ -16,7 +16,7 @@ from ..runs import Run
 from ..runs.folder import BEST
 from ..train import load_checkpoint
 from .answers import answers
-from .batch import Recorded, explainer_of, recorded
+from .batch import Recorded, apart, explainer_of, recorded
 from .health import health
 from .network import live
 from .pictures import packed, picture, row
@@ -28,6 +28,7 @@ def content(run: Run) -> dict[str, Any]:
     Raises:
         DataError: the run is not trained yet, its data have changed, or a file is damaged.
     """
+    run = apart(run)
     rows = run.folder.rows()
     batch = recorded(run)
     state, _ = load_checkpoint(run.folder.checkpoints / BEST)
