@@ -257,22 +257,27 @@ LOSSES: dict[str, tuple[Spec, str, str, tuple[int, ...]]] = {
     "cross entropy of images": (("CrossEntropyLoss", (), {}), "real", "label", (2, 3, 5, 7)),
     "cross entropy of one": (("CrossEntropyLoss", (), {}), "real", "label", (3,)),
     "cross entropy, large": (("CrossEntropyLoss", (), {}), "large", "label", (5, 3)),
-    "cross entropy, gaps": (("CrossEntropyLoss", (), {}), "real", "label or none", (7, 3)),
+    "cross entropy, gaps": (
+        ("CrossEntropyLoss", (), {"ignore_index": -100}), "real", "label or none", (7, 3),
+    ),
     "cross entropy, ignore 1": (
         ("CrossEntropyLoss", (), {"ignore_index": 1}), "real", "label", (7, 3),
     ),
     "cross entropy, weights": (
-        ("CrossEntropyLoss", (WEIGHTS,), {}), "real", "label or none", (7, 3),
+        ("CrossEntropyLoss", (WEIGHTS,), {"ignore_index": -100}), "real", "label or none", (7, 3),
     ),
     "cross entropy, smoothed": (
-        ("CrossEntropyLoss", (), {"label_smoothing": 0.2}), "real", "label or none", (7, 3, 2),
+        ("CrossEntropyLoss", (), {"ignore_index": -100, "label_smoothing": 0.2}),
+        "real", "label or none", (7, 3, 2),
     ),
     "cross entropy, all": (
         ("CrossEntropyLoss", (WEIGHTS,), {"label_smoothing": 0.2, "ignore_index": 2}),
         "real", "label", (7, 3, 2),
     ),
     "cross entropy, all, none": (
-        ("CrossEntropyLoss", (WEIGHTS,), {"label_smoothing": 0.2, "reduction": "none"}),
+        ("CrossEntropyLoss", (WEIGHTS,), {
+            "ignore_index": -100, "label_smoothing": 0.2, "reduction": "none",
+        }),
         "real", "label or none", (7, 3),
     ),
     "cross entropy, probabilities": (
@@ -281,8 +286,10 @@ LOSSES: dict[str, tuple[Spec, str, str, tuple[int, ...]]] = {
     "cross entropy, probabilities, all": (
         ("CrossEntropyLoss", (WEIGHTS,), {"label_smoothing": 0.2}), "real", "probability", (5, 3),
     ),
-    "nll": (("NLLLoss", (), {}), "real", "label or none", (7, 3)),
-    "nll, weights": (("NLLLoss", (WEIGHTS,), {}), "real", "label or none", (7, 3, 2)),
+    "nll": (("NLLLoss", (), {"ignore_index": -100}), "real", "label or none", (7, 3)),
+    "nll, weights": (
+        ("NLLLoss", (WEIGHTS,), {"ignore_index": -100}), "real", "label or none", (7, 3, 2),
+    ),
     "nll, sum": (
         ("NLLLoss", (WEIGHTS,), {"reduction": "sum", "ignore_index": 1}), "real", "label", (5, 3),
     ),

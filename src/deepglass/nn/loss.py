@@ -78,7 +78,7 @@ class CrossEntropyLoss(_Loss):
 
     Args:
         weight: one number per class; None counts all alike.
-        ignore_index: label of samples that do not count.
+        ignore_index: label of samples that do not count; none unless given.
         reduction: "mean", "sum" or "none".
         label_smoothing: share of the target that is spread over all classes, from 0 to 1.
 
@@ -94,7 +94,7 @@ class CrossEntropyLoss(_Loss):
         self,
         weight: Any = None,
         *,
-        ignore_index: int = -100,
+        ignore_index: int | None = None,
         reduction: str = "mean",
         label_smoothing: float = 0.0,
     ) -> None:
@@ -119,12 +119,12 @@ class NLLLoss(_Loss):
 
     Args:
         weight: one number per class; None counts all alike.
-        ignore_index: label of samples that do not count.
+        ignore_index: label of samples that do not count; none unless given.
         reduction: "mean", "sum" or "none".
     """
 
     def __init__(
-        self, weight: Any = None, *, ignore_index: int = -100, reduction: str = "mean"
+        self, weight: Any = None, *, ignore_index: int | None = None, reduction: str = "mean"
     ) -> None:
         super().__init__(reduction=reduction)
         self.weight = _buffer(weight, "class weights")

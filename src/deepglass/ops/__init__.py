@@ -71,6 +71,7 @@ from .movement import (
     unsqueeze,
 )  # fmt: skip
 from .norms import norm
+from .padding import pad
 from .piecewise import (
     ceil,
     clamp,
@@ -106,7 +107,7 @@ from .repeating import meshgrid, repeat, repeat_interleave, tile
 from .running import cumprod, cumsum, prod
 from .sampling import multinomial, randperm
 from .selecting import index_add, index_copy, index_select
-from .slicing import chunk, narrow, pad, split, unbind
+from .slicing import chunk, narrow, split, unbind
 from .softmax import log_softmax, logaddexp, logsumexp, softmax
 from .sorting import argsort, sort, topk
 from .statistics import std, var

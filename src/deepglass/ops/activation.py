@@ -153,8 +153,8 @@ def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
     >>> hardtanh(Tensor([-3.0, 0.5, 2.0]))
     tensor([-1. ,  0.5,  1. ])
     """
-    if not min_val < max_val:
-        raise DomainError(f"hardtanh: min_val is less than max_val; got {min_val} and {max_val}.")
+    if not min_val <= max_val:
+        raise DomainError(f"hardtanh: min_val is at most max_val; got {min_val} and {max_val}.")
     return apply(HARDTANH, as_tensor(input), min_val=min_val, max_val=max_val)
 
 

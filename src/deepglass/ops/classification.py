@@ -23,8 +23,7 @@ from .reduction import sum
 from .samples import real
 from .softmax import LOG_SOFTMAX, SOFTMAX, log_softmax, softmax
 
-IGNORE = -100  # PyTorch's label of what does not count
-
+Ignore = int | None  # the label of samples that do not count
 
 # labels ---------------------------------------------------------------------------------
 
@@ -33,7 +32,7 @@ def _with_classes(shape: Shape, classes: int, dim: int) -> Shape:
     return (*shape[:dim], classes, *shape[dim:])
 
 
-def _mask_type(target: TensorType, classes: int, dim: int, ignore: int, name: str) -> TensorType:
+def _mask_type(target: TensorType, classes: int, dim: int, ignore: Ignore, name: str) -> TensorType:
     if not target.dtype.is_integer:
         raise DTypeError(
             f"{name}: labels are whole numbers; got {target}. Write target.to(dg.int64)."
@@ -41,46 +40,49 @@ def _mask_type(target: TensorType, classes: int, dim: int, ignore: int, name: st
     return TensorType(_with_classes(target.shape, classes, dim), bool_)
 
 
-def _check_labels(target: np.ndarray, classes: int, dim: int, ignore: int, name: str) -> None:
+def _check_labels(target: np.ndarray, classes: int, dim: int, ignore: Ignore, name: str) -> None:
     if outside(target, classes):
-        wrong = target[((target < 0) | (target >= classes)) & (target != ignore)]
-        if wrong.size:
+        wrong = (target < 0) | (target >= classes)
+        labels = target[wrong if ignore is None else wrong & (target != ignore)]
+        if labels.size:
             raise DomainError(
                 f"{name}: labels lie between 0 and {classes - 1} for {classes} classes; got "
-                f"{wrong.min()} to {wrong.max()}. Number the classes from 0, or add outputs."
+                f"{labels.min()} to {labels.max()}. Number the classes from 0, add outputs, or "
+                "pass ignore_index= for samples that do not count."
             )
 
 
 def _mask_reference(
-    target: np.ndarray, classes: int, dim: int, ignore: int, name: str
+    target: np.ndarray, classes: int, dim: int, ignore: Ignore, name: str
 ) -> np.ndarray:
-    labels = np.expand_dims(np.where(target == ignore, -1, target.astype(np.int64)), dim)
+    labels = target.astype(np.int64)
+    if ignore is not None:
+        labels = np.where(target == ignore, -1, labels)
+    labels = np.expand_dims(labels, dim)
     numbers = np.arange(classes).reshape(-1, *[1] * (target.ndim - dim))
     return np.asarray(labels == numbers)
 
 
-def _mask(target: Tensor, classes: int, dim: int, ignore: int, name: str) -> Tensor:
+def _mask(target: Tensor, classes: int, dim: int, ignore: Ignore, name: str) -> Tensor:
     shape = _with_classes(target.shape, classes, dim)
     labels = to(target, "int64")
-    if 0 <= ignore < classes:
+    if ignore is not None and 0 <= ignore < classes:
         labels = where(eq(labels, ignore), -1, labels)
     labels = reshape(labels, _with_classes(target.shape, 1, dim))
     return eq(iota(shape, dim), broadcast_to(labels, shape))
 
 
-_SAMPLE = {"classes": 3, "dim": 1, "ignore": IGNORE, "name": "loss"}
+_SAMPLE = {"classes": 3, "dim": 1, "ignore": None, "name": "loss"}
 
 
 def _mask_samples(rng: np.random.Generator) -> Iterator[Sample]:
     for shape, classes, dim in (((7,), 5, 1), ((2, 3), 7, 1), ((), 3, 0), ((0,), 2, 1)):
-        for ignore in (IGNORE, 1):
+        for ignore in (None, 1):
             labels = rng.integers(0, classes, shape)
             params = {"classes": classes, "dim": dim, "ignore": ignore, "name": "loss"}
             yield Sample((labels,), params)
     yield Sample((np.array([3, 0], np.uint8),), {**_SAMPLE, "classes": 5})
-    yield Sample(
-        (np.array([2, IGNORE, 0]),), {"classes": 5, "dim": 1, "ignore": IGNORE, "name": "loss"}
-    )
+    yield Sample((np.array([2, -100, 0]),), {**_SAMPLE, "classes": 5, "ignore": -100})
 
 
 CLASS_MASK = Op(
@@ -101,7 +103,7 @@ CLASS_MASK = Op(
 )
 
 
-def _hot(name: str, x: Tensor, target: Tensor, dim: int, ignore: int) -> Tensor:
+def _hot(name: str, x: Tensor, target: Tensor, dim: int, ignore: Ignore) -> Tensor:
     """Return 1 for the class of scores ``x`` that each label names and 0 for the others."""
     if target.shape != x.shape[:dim] + x.shape[dim + 1 :]:
         raise ShapeError(
@@ -197,7 +199,7 @@ def cross_entropy(
     target: Any,
     weight: Any = None,
     *,
-    ignore_index: int = IGNORE,
+    ignore_index: Ignore = None,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Tensor:
@@ -212,7 +214,8 @@ def cross_entropy(
     Args:
         input, target: see Shapes.
         weight: one number per class; None counts all alike.
-        ignore_index: label of samples that do not count.
+        ignore_index: label of samples that do not count; none unless given, so that a wrong
+            label is an error (PyTorch's is -100).
         reduction: "mean", over the samples that count and by their weights (the texts' cost);
             "sum" (total loss); or "none" (loss of each sample).
         label_smoothing: share of the target that is spread over all classes, from 0 to 1.
@@ -247,7 +250,9 @@ def cross_entropy(
     warn_of(name, x, (SOFTMAX,), "softmax is applied in here; got its result, and softmax of "
             "softmax learns slowly. Leave it out of the network.")  # fmt: skip
     dim, labelled = _class_axis(name, x), not target.dtype.is_float
-    counts = to(ne(to(target, "int64"), ignore_index), x.dtype) if labelled else None
+    counts = None
+    if labelled and ignore_index is not None:
+        counts = to(ne(to(target, "int64"), ignore_index), x.dtype)
     q = hot = _hot(name, x, target, dim, ignore_index) if labelled else to(target, x.dtype)
     if label_smoothing:
         q = q * (1 - label_smoothing) + label_smoothing / max(x.shape[dim], 1)
@@ -266,7 +271,7 @@ def nll_loss(
     target: Any,
     weight: Any = None,
     *,
-    ignore_index: int = IGNORE,
+    ignore_index: Ignore = None,
     reduction: str = "mean",
 ) -> Tensor:
     """Return minus the log-probability of the class that the label names.
@@ -293,7 +298,9 @@ def nll_loss(
     hot = _hot(name, x, target, dim, ignore_index)
     q = hot if weight is None else hot * _weight_like(name, weight, x, dim)
     losses = -sum(where(eq(q, 0.0), 0.0, q * x), dim)
-    return sum(losses) / sum(q) if reduction == "mean" else reduced(name, losses, reduction)
+    if reduction == "mean" and (weight is not None or ignore_index is not None):
+        return sum(losses) / sum(q)
+    return reduced(name, losses, reduction)
 
 
 def kl_div(input: Any, target: Any, *, reduction: str = "mean", log_target: bool = False) -> Tensor:
@@ -372,7 +379,7 @@ def multi_margin_loss(
             f"{name}: p is 1 or 2 and scores are (batch, classes); got p={p} and {x.shape}."
         )
     dim = _class_axis(name, x)
-    hot = _hot(name, x, target, dim, IGNORE)
+    hot = _hot(name, x, target, dim, None)
     excess = relu(margin - sum(hot * x, dim, keepdim=True) + x) * (1 - hot)
     costs = excess * excess if p == 2 else excess
     if weight is not None:

@@ -15,7 +15,7 @@ from ..graph.tensor import Tensor, as_tensor
 from ..graph.trace import active_trace
 from ..graph.types import bool_
 from .elementwise import to, where
-from .movement import broadcast_to, broadcast_together, reshape
+from .movement import broadcast_together, reshape
 from .selecting import index_select
 
 
@@ -51,19 +51,19 @@ def masked_fill(x: Any, mask: Any, value: Any) -> Tensor:
 
     Args:
         x: any tensor.
-        mask: booleans, broadcast to the shape of ``x``.
+        mask: booleans, broadcast together with ``x``.
         value: a number, or a tensor without axes.
 
     Raises:
         DTypeError: the mask is not boolean.
-        ShapeError: the mask cannot be broadcast to ``x``.
+        ShapeError: the shapes do not go together.
 
     >>> masked_fill(Tensor([1.0, 2.0]), Tensor([True, False]), 0)
     tensor([0., 2.])
     """
-    x = as_tensor(x)
     inside = check_mask("masked_fill", as_tensor(mask))
-    return where(broadcast_to(inside, x.shape), to(as_tensor(value), x.dtype), x)
+    inside, x = broadcast_together("masked_fill", inside, as_tensor(x))
+    return where(inside, to(as_tensor(value), x.dtype), x)
 
 
 def masked_select(x: Any, mask: Any) -> Tensor:

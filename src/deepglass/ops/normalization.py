@@ -15,9 +15,10 @@ from ..graph.tensor import Tensor, apply, as_floats
 from .elementwise import same, to
 from .functions import exp, log, rsqrt
 from .movement import reshape
+from .padding import pad
 from .reduction import mean, sum
 from .samples import real
-from .slicing import narrow, pad
+from .slicing import narrow
 from .statistics import moments
 
 

@@ -146,29 +146,6 @@ PAD = Op(
 )
 
 
-def pad(x: Any, pad: Sequence[int], value: float = 0.0) -> Tensor:
-    """Return ``x`` with a border of ``value``.
-
-    Args:
-        x: any tensor.
-        pad: (before, after) for the last axis, then for the one before it, and so on, as in
-            PyTorch.
-        value: what stands in the border.
-
-    >>> pad(Tensor([1.0, 2.0]), (1, 0))
-    tensor([0., 1., 2.])
-    """
-    x = as_tensor(x)
-    if len(pad) % 2 or len(pad) > 2 * x.ndim:
-        raise ShapeError(
-            f"pad: two widths per axis, last axis first; got {tuple(pad)} for {x.type}."
-        )
-    widths = [(0, 0, 0)] * x.ndim
-    for k in range(len(pad) // 2):
-        widths[-1 - k] = (int(pad[2 * k]), int(pad[2 * k + 1]), 0)
-    return apply(PAD, x, widths=tuple(widths), value=value)
-
-
 def cut(x: Tensor, ranges: Sequence[Range]) -> Tensor:
     """Return the part of ``x`` in ``ranges``, marked as a slice: it is not written into."""
     part = apply(SLICE, x, ranges=tuple(ranges))

@@ -56,15 +56,25 @@ FLIP: Op = Op(
 )
 
 
-def flip(x: Any, *dims: Any) -> Tensor:
+def flip(x: Any, dims: Any, *more: int) -> Tensor:
     """Return ``x`` with the order of its elements reversed along the axes ``dims``.
+
+    Args:
+        x: any tensor.
+        dims: the axes, in a tuple or one after another.
 
     >>> flip(Tensor([[1, 2, 3], [4, 5, 6]]), 1)
     tensor([[3, 2, 1],
             [6, 5, 4]])
     """
     x = as_tensor(x)
-    return apply(FLIP, x, dims=tuple(axis_of("flip", d, x.ndim) for d in shape_of(dims)))
+    return apply(
+        FLIP,
+        x,
+        dims=tuple(
+            axis_of("flip", d, x.ndim) for d in shape_of((dims, *more) if more else (dims,))
+        ),
+    )
 
 
 def _roll_type(x: TensorType, shifts: tuple[int, ...]) -> TensorType:
