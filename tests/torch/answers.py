@@ -228,9 +228,9 @@ def _scattered(x: Tensor, index: Tensor, source: Tensor, dim: int) -> Tensor:
     return out
 
 
-def _class_mask(target: Tensor, classes: int, dim: int, ignore: int, name: str) -> Tensor:
+def _class_mask(target: Tensor, classes: int, dim: int, ignore: int | None, name: str) -> Tensor:
     target = target.long()
-    counts = target != ignore
+    counts = torch.ones_like(target, dtype=torch.bool) if ignore is None else target != ignore
     hot = F.one_hot(torch.where(counts, target, 0), classes) * counts[..., None]
     return hot.movedim(-1, dim).bool()
 
