@@ -274,6 +274,31 @@ def test_products_are_computed_once_and_the_carries_with_them() -> None:
     assert sum(isinstance(n.op.kernel, Scan) for n in optimized.nodes()) == 2
 
 
+@pytest.mark.parametrize("last", [-1, slice(None)], ids=["last", "all"])
+@pytest.mark.parametrize("shape", [(), (1,), (3,), (2, 3)], ids=str)
+def test_carries_of_any_shape_are_part_of_more(
+    shape: tuple[int, ...], last: Any, backend: str
+) -> None:
+    """Beside products of the same rows, of other shapes, and of none."""
+    x, w = _values(4, *shape), _values(3, 3)
+
+    def function(x: Any, w: Any, products: int) -> Tensor:
+        def step(c: Tensor, x_t: Tensor) -> Tensor:
+            for _ in range(products):
+                c = c * (dg.tanh(c.sum() * w) @ w).mean() + (c if c.ndim < 2 else dg.tanh(c @ w))
+            return dg.tanh(c + x_t)
+
+        return dg.scan(step, dg.zeros(shape, dtype="float64"), x)[last].sum()
+
+    for products in (0, 1, 2):
+        both = dg.value_and_grad(lambda x, w, k=products: function(x, w, k), (0, 1))
+        value, gradients = dg.compile(both)(x, w)
+        expected, wanted = both(dg.tensor(x), dg.tensor(w))
+        assert_close("value", value, expected)
+        for got, gradient in zip(gradients, wanted, strict=True):
+            assert_close("gradient", got, gradient)
+
+
 def test_rows_no_step_reads_are_left_out() -> None:
     program = dg.compile(lambda x, y: dg.scan(lambda c, x_t, y_t: c + x_t, 0.0, (x, y))).program(
         np.zeros(3, np.float32), np.zeros(3, np.float32)

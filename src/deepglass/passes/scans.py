@@ -61,9 +61,11 @@ def _first_part(longer: Node, scan: Node) -> Node:
         return derived(scan, op, (source,), params, op.infer(source.type, **params))
 
     length, shape = scan.params["length"], scan.inputs[0].type.shape
-    side_by_side = longer.type.shape[:-1] == (length, *shape)[:-1]
     ranges = [(0, n, 1) for n in longer.type.shape]
-    ranges[-1] = (0, shape[-1] if side_by_side else scan.inputs[0].type.size, 1)
+    if longer.type.shape[:-1] != (length, *shape)[:-1]:  # flat, one after another
+        ranges[-1] = (0, scan.inputs[0].type.size, 1)
+    elif shape:
+        ranges[-1] = (0, shape[-1], 1)
     if scan.params["last"]:
         at = 0 if scan.params["reverse"] else length - 1
         ranges[0] = (at, at + 1, 1)
