@@ -2,38 +2,62 @@
 
 from __future__ import annotations
 
+import glob
 import os
-import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
+from uuid import uuid4
+
+ABANDONED = 3600.0  # seconds without a change after which nobody writes a file any more
 
 
 def replace_file(path: str | Path, content: bytes | str) -> None:
     """Write a file beside its place, force it to the disk, and only then rename it.
 
     Whatever happens, killed process and full disk included, the name holds the old content
-    or the new, never a part.
+    or the new, never a part. A killed process leaves an unfinished file, hidden by a dot; the
+    first call with this path an hour later removes it.
 
     Args:
         path: of the file; its folder exists.
         content: bytes, or text that is written as UTF-8.
 
     Raises:
-        OSError: it cannot be written; what was there before still is.
+        OSError: it cannot be written, or the folder cannot be forced to the disk after it was;
+            the file is whole either way.
     """
     path = Path(path)
     data = content.encode() if isinstance(content, str) else content
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "wb") as file:
+        _remove_abandoned(path)
+        _replace(path, data)
+    except OSError as error:
+        why = f"{error.strerror or error}; the file is whole, as it was or as it should be"
+        raise OSError(error.errno, why, str(path)) from error
+
+
+def _replace(path: Path, data: bytes) -> None:
+    unfinished = path.with_name(f".{path.name}.{uuid4().hex}")
+    try:
+        with open(unfinished, "xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
+        os.replace(unfinished, path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        with suppress(OSError):
+            unfinished.unlink()
         raise
     _sync_folder(path.parent)
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove what killed writers of ``path`` left; others may be writing it right now."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * 32}"):
+        with suppress(OSError):
+            if left.stat().st_mtime < time.time() - ABANDONED:
+                left.unlink()
 
 
 def _sync_folder(folder: Path) -> None:
@@ -44,9 +68,3 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -20,6 +20,7 @@ import numpy as np
 from ..errors import DataError
 from .callbacks import Best, Callback
 from .progress import Epoch, Progress
+from .reading import reading
 from .tensorfile import read_tensors, write_tensors
 from .trainer import Trainer
 
@@ -58,18 +59,14 @@ def load_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
             f"{path}: a checkpoint of a training run; this is another safetensors file, with "
             f"{', '.join(header) or 'no notes'} in its header."
         )
-    try:
+    with reading(f"{path}: a checkpoint of a training run"):
         written = json.loads(header[KEY])
         if written["format"] != FORMAT:
             raise DataError(
                 f"{path}: a checkpoint of format {FORMAT}; this one has {written['format']!r}. "
                 "Read it with the version of deepglass that wrote it."
             )
-        return _put_together(written["state"], arrays), written["about"]
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{path}: a checkpoint; its header is damaged: {error}") from error
+        return dict(_put_together(written["state"], arrays)), dict(written["about"])
 
 
 def _taken_apart(value: Any, arrays: dict[str, np.ndarray], place: str = "") -> Any:
@@ -110,7 +107,7 @@ def _put_together(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
         return {k: _put_together(v, arrays) for k, v in content.items()}
     if kind == "numbered":
         return {int(k): _put_together(v, arrays) for k, v in content}
-    raise DataError(f"checkpoint: entries are array, float, dict or numbered; got {kind!r}.")
+    raise ValueError(f"entries are array, float, dict or numbered; got {kind!r}")
 
 
 class Checkpoints(Callback):

@@ -16,6 +16,7 @@ from ..errors import DataError
 from ..graph.types import dtype_of, promote
 from ..models.registry import build, config_of
 from ..nn.module import Module
+from .reading import reading
 from .tensorfile import read_tensors, write_tensors
 
 KEY = "deepglass"
@@ -52,11 +53,9 @@ def load(path: str | Path) -> tuple[Module, dict[str, Any]]:
             f"{path}: a network saved by deepglass; this is another safetensors file, without "
             f"{KEY!r} in its header. Build the model yourself and use load_state_dict."
         )
-    try:
+    with reading(f"{path}: a network and its configuration"):
         config = json.loads(notes[KEY])
         about = config["about"]
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise DataError(f"{path}: a network; its header is damaged: {error}") from error
     model = build(config, sum(t.size for t in tensors.values()))
     floats = [d for t in tensors.values() if (d := dtype_of(t.dtype)).is_float]
     if floats:

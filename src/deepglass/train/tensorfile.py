@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import DataError
 from ..files import replace_file
 from ..graph.types import dtype_of
+from .reading import reading
 
 # What safetensors calls our types.
 _NAMES = {
@@ -43,19 +44,17 @@ def read_tensors(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str
     """
     content = Path(path).read_bytes()
     library = _library()
-    try:
+    with reading(f"{path}: a safetensors file"):
         parts: list[tuple[str, dict[str, Any]]] = library.deserialize(content)
         length = int.from_bytes(content[:8], "little")
         notes: dict[str, str] = json.loads(content[8 : 8 + length]).get("__metadata__", {})
-    except Exception as error:
-        raise DataError(f"{path}: a safetensors file; this one is damaged: {error}") from error
-    unknown = {part["dtype"] for _, part in parts} - _NAMES.keys()
-    if unknown:
-        raise DataError(
-            f"{path}: weights of a type deepglass has, one of {', '.join(_NAMES)}; this file has "
-            f"{', '.join(sorted(unknown))}. Convert it first."
-        )
-    return {name: _array(part) for name, part in parts}, notes
+        unknown = {part["dtype"] for _, part in parts} - _NAMES.keys()
+        if unknown:
+            raise DataError(
+                f"{path}: weights of a type deepglass has, one of {', '.join(_NAMES)}; this file "
+                f"has {', '.join(sorted(unknown))}. Convert it first."
+            )
+        return {name: _array(part) for name, part in parts}, notes
 
 
 def _array(part: Mapping[str, Any]) -> np.ndarray:

@@ -25,6 +25,7 @@ from .callbacks import Callback
 from .feed import Feed
 from .metrics import Metric
 from .progress import Epoch, Progress
+from .reading import reading
 from .run import MOST_STEPS, Run, Seen, joined
 from .steps import Loss, Prepare, Steps
 from .targets import try_targets
@@ -128,19 +129,22 @@ class Trainer:
             callbacks: who watches.
 
         Raises:
+            DataError: what `load_state_dict` brought back does not fit the data or callbacks.
             DomainError: fewer than one epoch; targets that the loss refuses; a loss that is
                 infinite or no number (the weights are then those after that call).
             KeyboardInterrupt: Ctrl-C, after the steps under way; callbacks have heard
                 `on_stop`, so checkpoints are written.
         """
         if epochs is None:
-            epochs = self._restored["epochs"] - len(self.history) if self._restored else 1
+            with reading("fit: the state of a run"):
+                epochs = self._restored["epochs"] - len(self.history) if self._restored else 1
         if epochs < 1:
             raise DomainError(f"fit: epochs is at least 1; got {epochs}.")
         progress = Progress(len(self.history) + epochs, -(-len(train) // self.accumulate))
         run = self._run = Run(train, validation, tuple(callbacks), progress)
         if self._restored:
-            run.load_state_dict(self._restored)
+            with reading("fit: the state of a run"):
+                run.load_state_dict(self._restored)
             self._restored = None
         self.stopped = ""
         self._compile(run)
@@ -284,7 +288,7 @@ class Trainer:
             "schedule": None if self.schedule is None else self.schedule.state_dict(),
             "random": {name: g.get_state() for name, g in self._generators()},
             "history": [asdict(epoch) for epoch in self.history],
-            "run": None if self._run is None else self._run.state_dict(),
+            "run": self._restored if self._run is None else self._run.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -293,8 +297,18 @@ class Trainer:
         The next `fit`, given the same data, does the steps that were left.
 
         Raises:
-            DataError: the state does not fit this trainer.
+            DataError: the state does not fit this trainer, in which nothing was changed.
         """
+        before = self.state_dict()
+        try:
+            with reading("Trainer: a state from state_dict()"):
+                self._take_up(state)
+                self._run, self._restored = None, state["run"]
+        except DataError:
+            self._take_up(before)
+            raise
+
+    def _take_up(self, state: Mapping[str, Any]) -> None:
         generators = dict(self._generators())
         same = (state["schedule"] is None) == (self.schedule is None)
         if not same or set(state["random"]) != set(generators):
@@ -310,7 +324,6 @@ class Trainer:
         for name, generator in generators.items():
             generator.set_state(state["random"][name])
         self.history = [Epoch(**epoch) for epoch in state["history"]]
-        self._restored = state["run"]
 
     def _generators(self) -> Iterator[tuple[str, Generator]]:
         """The default source of random numbers, and those that layers have of their own."""
