@@ -370,10 +370,12 @@ def parse_weight(text: str) -> tuple[str, Index]:
 
 def _gradients(total: Tensor, tensors: Sequence[Tensor]) -> list[np.ndarray]:
     """Of the loss by each tensor; 0 where it does not depend on it."""
-    found = grad(total, tensors, allow_unused=True)
+    known = [x for x in tensors if x.requires_grad]
+    found = dict(zip(map(id, known), grad(total, known, allow_unused=True), strict=True))
+    zeros = (np.zeros(x.shape, x.dtype.numpy) for x in tensors)
     return [
-        np.zeros(x.shape, x.dtype.numpy) if g is None else g.numpy()
-        for g, x in zip(found, tensors, strict=True)
+        z if (g := found.get(id(x))) is None else g.numpy()
+        for x, z in zip(tensors, zeros, strict=True)
     ]
 
 

@@ -17,7 +17,7 @@ from .pictures import picture, row
 AT_ONCE = 512  # samples per call of the network
 MOST = 10_000  # samples looked at
 WORST = 36  # mistakes shown
-PER_CELL = 6  # samples kept for a cell of the confusion matrix
+PER_CELL = 4  # samples kept for a cell of the confusion matrix
 LARGEST = 20  # classes of a confusion matrix with samples
 POINTS = 1_000  # dots of a picture of numbers
 STEPS = 400  # points in time of a forecast
@@ -73,6 +73,7 @@ def _classes(
     chances = softmax(Tensor(outputs), 1).numpy()
     said = chances.argmax(axis=1)
     own = chances[np.arange(len(truth)), truth]
+    likely = np.argsort(-chances, axis=1, kind="stable")[:, :3]
     show = _shown(run, part)
     wrong = np.flatnonzero(said != truth)
     worst = wrong[np.argsort(own[wrong], kind="stable")][:WORST].tolist()
@@ -86,9 +87,7 @@ def _classes(
             **show(int(places[k])),
             "truth": int(truth[k]),
             "answer": int(said[k]),
-            "chances": [
-                [int(c), float(chances[k, c])] for c in np.argsort(-chances[k], kind="stable")[:3]
-            ],
+            "chances": [[c, round(float(chances[k, c]), 5)] for c in likely[k].tolist()],
         }
         for k in kept
     ]

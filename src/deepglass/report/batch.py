@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -58,6 +59,22 @@ def recorded(run: Run) -> Recorded:
     )
 
 
+def best_state(run: Run) -> dict[str, Any]:
+    """Return the state of the trainer after the best epoch.
+
+    Raises:
+        DataError: the run is not trained yet, or the file is damaged.
+    """
+    path = run.folder.checkpoints / BEST
+    if not path.is_file():
+        raise DataError(
+            f"{run.folder.path}: a run with a trained network; it has no checkpoints/{BEST}. "
+            f"Train it: deepglass resume {run.folder.path}"
+        )
+    state, _ = load_checkpoint(path)
+    return state
+
+
 def apart(run: Run) -> Run:
     """Return the same run with a network of its own; random numbers go on as if nothing was."""
     before = default_generator.get_state()
@@ -76,15 +93,9 @@ def explainer_of(run: Run, batch: Recorded | None = None) -> Explainer:
     Raises:
         DataError: the run is not trained yet, or a file is damaged.
     """
-    path = run.folder.checkpoints / BEST
-    if not path.is_file():
-        raise DataError(
-            f"{run.folder.path}: a run with a trained network; it has no checkpoints/{BEST}. "
-            f"Train it: deepglass resume {run.folder.path}"
-        )
     batch = batch or recorded(run)
     trainer = apart(run).assembled.trainer
-    state, _ = load_checkpoint(path)
+    state = best_state(run)
     model, optimizer = trainer.model.double(), trainer.optimizer
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])

@@ -13,10 +13,8 @@ from ..data import TableEncoder
 from ..data.sources.columns import to_record
 from ..explain import Explainer
 from ..runs import Run
-from ..runs.folder import BEST
-from ..train import load_checkpoint
 from .answers import answers
-from .batch import Recorded, apart, explainer_of, recorded
+from .batch import Recorded, apart, best_state, explainer_of, recorded
 from .health import health
 from .network import live
 from .pictures import packed, picture, row
@@ -31,9 +29,8 @@ def content(run: Run) -> dict[str, Any]:
     run = apart(run)
     rows = run.folder.rows()
     batch = recorded(run)
-    state, _ = load_checkpoint(run.folder.checkpoints / BEST)
     model = run.assembled.trainer.model
-    model.load_state_dict(state["model"])
+    model.load_state_dict(best_state(run)["model"])
     answered = answers(run)
     summary = model.eval().summary(batch.prepared[:1])
     explainer = explainer_of(run, batch)
