@@ -311,6 +311,53 @@ class TestPredict:
         assert "deepglass train" in done.err
 
 
+class TestReport:
+    def test_a_page_is_written(self, shell: Shell, runs: Path) -> None:
+        done = shell("report", "digits-mlp-1")
+        assert done.code == 0, done.err
+        assert done.out.split() == ["written:", "runs/digits-mlp-1/report.html"]
+        page = (runs / "digits-mlp-1" / "report.html").read_text(encoding="utf-8")
+        assert page.startswith("<!doctype html>")
+
+    def test_a_weight_is_explained(self, shell: Shell, runs: Path) -> None:
+        done = shell(
+            "explain", "digits-mlp-1", "--weight", "layers.0.weight[3,17]", "--sample", "5"
+        )
+        assert done.code == 0, done.err
+        assert done.out.startswith("layers.0.weight[3, 17] = ")
+        for words in ("forward: output [3] of layers.0 for sample 5", "the sum over samples of"):
+            assert words in done.out
+        found = json.loads(
+            shell(
+                "explain", "digits-mlp-1", "--weight", "layers.0.weight[3,17]", "--sample", "5",
+                "--json",
+            ).out
+        )  # fmt: skip
+        assert f"new value {found['new']:.6g}" in done.out
+        total = sum(term["value"] * term["input"] for term in found["terms"])
+        assert total == pytest.approx(found["output"])
+        assert sum(found["by_sample"]) == pytest.approx(found["gradient"])
+        assert found["step"][-1]["value"] == pytest.approx(found["new"], rel=1e-6)
+
+    def test_the_last_layer_and_a_bias(self, shell: Shell, runs: Path) -> None:
+        done = shell("explain", "digits-mlp-1", "--weight", "layers.3.bias[7]")
+        assert done.code == 0, done.err
+        assert "= (probability " in done.out
+
+    @pytest.mark.parametrize(
+        ("weight", "words"),
+        [
+            ("fc.weight[0,0]", "the network has the weights layers.0.weight (32, 64)"),
+            ("layers.0.weight[0]", "layers.0.weight has the axes (32, 64)"),
+            ("layers.0.weight", "such as fc1.weight[3,17]"),
+        ],
+    )
+    def test_what_is_not_there(self, shell: Shell, runs: Path, weight: str, words: str) -> None:
+        done = shell("explain", "digits-mlp-1", "--weight", weight)
+        assert done.code == 1
+        assert words in done.err
+
+
 class TestRuns:
     def test_lists_compares_and_deletes(self, shell: Shell, runs: Path) -> None:
         shutil.copytree(runs / "digits-mlp-1", runs / "digits-mlp-2")
