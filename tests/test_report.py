@@ -227,7 +227,9 @@ def test_what_a_user_does(digits: Run, said: dict[str, Any], tmp_path: Path) -> 
     assert total == pytest.approx(truth.new, rel=1e-5)
     assert found["moved"] == "layers.0.weight[0, 20]"
     assert 1 <= found["cell"]["images"] <= 4
-    assert "shown" in found["cell"]["text"]
+    assert (
+        found["cell"]["text"] == f"{evil} taken for {evil}: {said['answers']['confusion'][0][0]} ×"
+    )
     assert found["tip"].startswith("What training makes small")
     assert found["before"] == "Learning curves"
     assert found["chinese"] == {"title": "学习曲线", "lang": "zh-CN"}

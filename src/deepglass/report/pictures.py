@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from typing import Any
 
 import numpy as np
@@ -39,12 +40,18 @@ def row(encoder: TableEncoder, features: np.ndarray) -> list[list[str]]:
         start += len(own)
         if isinstance(column, NumberColumn):
             missing = column.indicator and own[1] > 0.5
-            value = "" if missing else f"{float(column.inverse(own[0])):.6g}"
+            value = "" if missing else _rounded(float(column.inverse(own[0])), column.std)
         else:
             names = [*column.categories, "…"]
             value = names[int(own.argmax())] if own.any() else ""
         shown.append([column.name, value])
     return shown
+
+
+def _rounded(value: float, spread: float) -> str:
+    """A number without the digits that float32 does not hold: five of its spread."""
+    digits = max(0, 4 - math.floor(math.log10(spread)))
+    return f"{round(value, digits) + 0.0:.12g}"
 
 
 def packed(array: np.ndarray) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 // Small charts in SVG.
 
-import { fill, h, short } from "./dom.js";
+import { fill, h, plain, short } from "./dom.js";
 
 const WIDTH = 640, HEIGHT = 260, LEFT = 56, RIGHT = 14, TOP = 14, BOTTOM = 34;
 
@@ -37,11 +37,11 @@ const path = (points) => points
   .join("").replace(/^L/, "M");
 
 /** Grid and axes. */
-function frame(x, y, xTicks, yTicks, xLabel, write) {
+function frame(x, y, xTicks, yTicks, xLabel, mark) {
   return [
     ...yTicks.flatMap((v) => [
       h("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: y(v), y2: y(v) }),
-      h("text", { class: "tick", x: LEFT - 8, y: y(v) + 4, "text-anchor": "end" }, write(v)),
+      h("text", { class: "tick", x: LEFT - 8, y: y(v) + 4, "text-anchor": "end" }, mark(v)),
     ]),
     ...xTicks.map((v) =>
       h("text", { class: "tick", x: x(v), y: HEIGHT - BOTTOM + 18, "text-anchor": "middle" }, String(v))),
@@ -51,9 +51,10 @@ function frame(x, y, xTicks, yTicks, xLabel, write) {
 
 /**
  * Lines over a common axis; hovering or arrow keys show the numbers.
- *   xs: numbers; lines: [{name, color, values}]; options: {log, xLabel, label, write}
+ *   xs: numbers; lines: [{name, color, values}]; options: {log, xLabel, label}, `write` for
+ * the numbers of a place and `mark` for those along the axis
  */
-export function lineChart(xs, lines, { log = false, xLabel = "", label = "", write = short } = {}) {
+export function lineChart(xs, lines, { log = false, xLabel = "", label = "", write = short, mark = String } = {}) {
   const values = lines.flatMap((line) => line.values).filter((v) => Number.isFinite(v) && (!log || v > 0));
   let [low, high] = [Math.min(...values), Math.max(...values)];
   if (!log) { const room = (high - low || Math.abs(high) || 1) * 0.06; low -= room; high += room; }
@@ -93,7 +94,7 @@ export function lineChart(xs, lines, { log = false, xLabel = "", label = "", wri
         if (move) { show(at + move); event.preventDefault(); }
       },
     },
-    ...frame(x, y, xTicks, yTicks, xLabel, write),
+    ...frame(x, y, xTicks, yTicks, xLabel, mark),
     ...lines.map((l) => h("path", { class: `line ${l.color}`, d: path(xs.map((v, i) => [x(v), y(l.values[i])])) })),
     cursor);
   show(at);
@@ -110,13 +111,13 @@ export function scatter(points, { label, xLabel, yLabel }) {
     h("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT + 100}`, role: "img", "aria-label": label },
       marks.flatMap((v) => [
         h("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: y(v), y2: y(v) }),
-        h("text", { class: "tick", x: LEFT - 8, y: y(v) + 4, "text-anchor": "end" }, short(v, 3)),
-        h("text", { class: "tick", x: x(v), y: HEIGHT + 100 - BOTTOM + 18, "text-anchor": "middle" }, short(v, 3)),
+        h("text", { class: "tick", x: LEFT - 8, y: y(v) + 4, "text-anchor": "end" }, plain(v)),
+        h("text", { class: "tick", x: x(v), y: HEIGHT + 100 - BOTTOM + 18, "text-anchor": "middle" }, plain(v)),
       ]),
       h("path", { class: "line quiet", d: path([[x(low), y(low)], [x(high), y(high)]]) }),
       points.map(([truth, answer]) =>
         h("circle", { class: "dot", cx: x(truth), cy: y(answer), r: 3 },
-          h("title", {}, `${xLabel} ${short(truth)}, ${yLabel} ${short(answer)}`))),
+          h("title", {}, `${xLabel} ${plain(truth)}, ${yLabel} ${plain(answer)}`))),
       h("text", { class: "tick", x: WIDTH - RIGHT, y: HEIGHT + 98, "text-anchor": "end" }, xLabel),
       h("text", { class: "tick", x: LEFT, y: 10, "text-anchor": "start" }, yLabel)));
 }
@@ -130,3 +131,7 @@ export const bar = (share, color = "") =>
         ? `right:50%;width:${(-share * 50).toFixed(1)}%`
         : `left:50%;width:${(share * 50).toFixed(1)}%`,
     }));
+
+/** A share from 0 to 1 as a filled track. */
+export const track = (share) =>
+  h("span", { class: "track", "aria-hidden": "true" }, h("span", { style: `width:${(100 * share).toFixed(2)}%` }));

@@ -57,6 +57,9 @@ export function short(value, digits = 4) {
   return `${mantissa.replace("-", "−")} × 10${raised}`;
 }
 
+/** A value of the data, as people would write it. */
+export const plain = (value) => String(Number(value.toPrecision(5))).replace("-", "−");
+
 const SHARES = ["accuracy", "top_5", "precision", "recall", "f1"];
 export const isShare = (name) => SHARES.includes(name);
 

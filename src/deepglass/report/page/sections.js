@@ -1,7 +1,9 @@
 // What is told of a run: summary, curves, answers, layers, health.
 
-import { lineChart, scatter } from "./charts.js";
-import { count, fill, h, isShare, measure, percent, seconds, section, short, t, table, term } from "./dom.js";
+import { lineChart, scatter, track } from "./charts.js";
+import { count, fill, h, isShare, measure, percent, plain, seconds, section, short, t, table, term } from "./dom.js";
+
+const FIRST = 12; // mistakes shown before more are asked for
 
 const measured = (rows) =>
   Object.keys(rows[0] ?? {}).filter((k) => k.startsWith("train_")).map((k) => k.slice(6));
@@ -52,7 +54,8 @@ export function curves(report) {
     return h("div", {}, h("h3", {}, term(name, nameOf(name))),
       lineChart(rows.map((r) => r.epoch), lines, {
         log: useLog, xLabel: t("epoch"), label: nameOf(name),
-        write: isShare(name) ? (v) => percent(v, 1) : (v) => short(v, 3) }));
+        write: isShare(name) ? (v) => percent(v, 1) : (v) => short(v, 3),
+        mark: isShare(name) ? (v) => `${Number((100 * v).toPrecision(6))} %` : String }));
   }));
   const toggle = h("label", { class: "switch" },
     h("input", { type: "checkbox", onchange: (event) => draw(event.target.checked) }), term("log"));
@@ -65,11 +68,11 @@ function card(report, sample) {
   const { classes } = report;
   const chances = sample.chances?.map(([c, p]) =>
     h("li", { class: c === sample.truth ? "right" : "" },
-      h("span", {}, classes[c]), h("meter", { min: 0, max: 1, value: p, "aria-label": classes[c] }), percent(p)));
+      h("span", {}, classes[c]), track(p), h("span", { class: "number" }, percent(p))));
   const [truth, answer] = sample.chances
     ? [classes[sample.truth], classes[sample.answer]]
-    : [short(sample.truth, 6), short(sample.answer, 6)];
-  return h("figure", { class: "sample" },
+    : [plain(sample.truth), plain(sample.answer)];
+  return h("figure", { class: sample.image ? "sample pictured" : "sample" },
     sample.image && h("img", { src: sample.image, alt: t("image_of", { name: truth }) }),
     sample.row && h("dl", { class: "row" }, sample.row.flatMap(([k, v]) => [h("dt", {}, k), h("dd", {}, v)])),
     h("figcaption", {},
@@ -88,7 +91,7 @@ export function confusion(report) {
     button.setAttribute("aria-pressed", "true");
     const found = answers.samples.filter((s) => s.truth === i && s.answer === j);
     fill(shown,
-      h("p", { class: "wide" }, t("cell", { truth: classes[i], answer: classes[j], n: count(answers.confusion[i][j]), shown: found.length })),
+      h("p", { class: "wide" }, t("cell", { truth: classes[i], answer: classes[j], n: count(answers.confusion[i][j]) })),
       found.map((s) => card(report, s)));
   };
   const cell = (n, i, j) => {
@@ -99,7 +102,7 @@ export function confusion(report) {
       style: `--strength:${(100 * strength).toFixed(0)}%`,
       disabled: n === 0,
       "aria-pressed": "false",
-      "aria-label": t("cell", { truth: classes[i], answer: classes[j], n, shown: "" }),
+      "aria-label": t("cell", { truth: classes[i], answer: classes[j], n: count(n) }),
       "data-tip": `${classes[i]} → ${classes[j]}: ${count(n)} (${percent(share)})`,
       onclick: (event) => pick(i, j, event.currentTarget),
     }, n ? count(n) : ""));
@@ -114,16 +117,24 @@ export function confusion(report) {
   return found;
 }
 
+/** Some samples, and a button for the rest. */
+function gallery(report, samples) {
+  const place = h("div", { class: "samples" }, samples.slice(0, FIRST).map((s) => card(report, s)));
+  const rest = samples.slice(FIRST);
+  const more = h("button", {
+    class: "plain more",
+    onclick: () => { place.append(...rest.map((s) => card(report, s))); more.remove(); },
+  }, t("show_more", { n: rest.length }));
+  return rest.length ? [place, more] : [place];
+}
+
 export function mistakes(report) {
   const { answers } = report;
-  if (answers.numbers) {
-    return section("mistakes", h("div", { class: "samples" }, answers.numbers.worst.slice(0, 12).map((s) => card(report, s))));
-  }
+  if (answers.numbers) return section("mistakes", ...gallery(report, answers.numbers.worst));
   if (!answers.samples) return null;
-  const worst = answers.samples.slice(0, answers.worst);
   return section("mistakes",
     h("p", {}, t("wrong_of", { wrong: count(answers.wrong), count: count(answers.count), part: t(`part.${answers.part}`) })),
-    h("div", { class: "samples" }, worst.map((s) => card(report, s))));
+    ...gallery(report, answers.samples.slice(0, answers.worst)));
 }
 
 export function numbers(report) {

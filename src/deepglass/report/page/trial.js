@@ -1,5 +1,6 @@
 // The network to try: draw a digit, type a row, or take a recorded sample.
 
+import { track } from "./charts.js";
 import { fitDigit } from "./drawing.js";
 import { count, fill, h, percent, section, short, t } from "./dom.js";
 import { softmax } from "./network.js";
@@ -23,7 +24,7 @@ function answer(report, place, outputs) {
     h("ul", { class: "probabilities" }, order.map((c) =>
       h("li", { class: c === top ? "top" : "" },
         h("span", {}, report.classes[c]),
-        h("span", { class: "track" }, h("span", { style: `width:${(100 * chances[c]).toFixed(2)}%` })),
+        track(chances[c]),
         h("span", { class: "number" }, percent(chances[c]))))));
 }
 
