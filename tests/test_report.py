@@ -121,7 +121,7 @@ def trained(name: str) -> tuple[Module, Explainer, np.ndarray, dict[str, Any]]:
         **found,
         "inputs": packed(x),
         "targets": np.asarray(y, np.float64).reshape(SAMPLES, -1).tolist(),
-        "deltas": explainer.deltas[-1].tolist(),
+        "deltas": explainer.deltas(len(explainer.calls) - 1).tolist(),
         "scale": None,
         "loss_kind": "mse" if numbers else "cross_entropy",
     }

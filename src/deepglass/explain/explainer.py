@@ -142,7 +142,6 @@ class Explainer:
         calls: the layers without parts in the order of their calls, with inputs and outputs.
         outputs: of the network.
         total: the loss.
-        deltas: derivatives of the loss by the outputs of `calls`.
         gradients: of the loss by all parameters, by name.
 
     >>> from ..nn import Linear, MSELoss
@@ -179,11 +178,17 @@ class Explainer:
             total = loss(self.outputs, targets)
         for tap in self.calls:
             tap.path = tap.path.removeprefix("model").removeprefix(".")
-        self.total = total.item()
-        self.deltas = _gradients(total, [tap.output for tap in self.calls])
+        self.total = total
+        self._deltas: dict[int, np.ndarray] = {}
         trained = {name: p for name, p in self._parameters.items() if p.requires_grad}
         found = _gradients(total, list(trained.values()))
         self.gradients = dict(zip(trained, found, strict=True))
+
+    def deltas(self, number: int) -> np.ndarray:
+        """Return the derivatives of the loss by the output of one of `calls`."""
+        if number not in self._deltas:
+            (self._deltas[number],) = _gradients(self.total, [self.calls[number].output])
+        return self._deltas[number]
 
     @cached_property
     def clipping(self) -> float:
@@ -238,7 +243,7 @@ class Explainer:
             )
         path, _, own = name.rpartition(".")
         number = self._call_of(path, name)
-        tap, deltas = self.calls[number], self.deltas[number]
+        tap, deltas = self.calls[number], self.deltas(number)
         factors = _factors(tap, own, place, tap.input)
         position = self._position(tap, own, place, factors[sample], deltas[sample])
         inputs, parameters = _sum(tap, (sample, *position))
@@ -311,7 +316,7 @@ class Explainer:
         expected = segment[-1].output.numpy()[sample : sample + 1]
         if not np.allclose(reached.numpy(), expected, rtol=1e-5, atol=1e-6):
             return None  # the layers do not stand in a row
-        return Paths(segment[-1].path, slopes.numpy()[0], self.deltas[last][sample])
+        return Paths(segment[-1].path, slopes.numpy()[0], self.deltas(last)[sample])
 
     def _from_loss(self, number: int, sample: int) -> tuple[np.ndarray | None, int | None]:
         """Probabilities and truth, where the deltas of the last layer are their difference."""
@@ -322,7 +327,7 @@ class Explainer:
         chances = softmax(last.output.detach(), 1).numpy()
         truth = self.targets.numpy()
         expected = (chances - np.eye(chances.shape[1])[truth]) / len(truth)
-        if not np.allclose(self.deltas[number], expected, rtol=1e-4, atol=1e-7):
+        if not np.allclose(self.deltas(number), expected, rtol=1e-4, atol=1e-7):
             return None, None
         return chances[sample], int(truth[sample])
 

@@ -23,16 +23,21 @@ POINTS = 1_000  # dots of a picture of numbers
 STEPS = 400  # points in time of a forecast
 
 
-def answers(run: Run) -> dict[str, Any]:
-    """Return the part of the report about answers; empty for text."""
+def answers(run: Run, most: int = MOST) -> dict[str, Any]:
+    """Return the part of the report about answers; empty for text.
+
+    Args:
+        run: trained, its network in the state that is asked.
+        most: samples looked at, evenly spread over the part.
+    """
     material = run.material
     name = "test" if "test" in material.parts else "validation"
     part = material.parts[name]
     if material.task == "text":
         return {}
     places = np.arange(len(part))
-    if len(part) > MOST:
-        places = np.linspace(0, len(part) - 1, MOST).astype(np.int64)
+    if len(part) > min(most, MOST):
+        places = np.linspace(0, len(part) - 1, min(most, MOST)).astype(np.int64)
     outputs, targets = _answered(run, part, places)
     about = {"part": name, "count": len(places), "total": len(part)}
     if material.task == "classification":

@@ -16,6 +16,8 @@ from ..runs.folder import BEST, RECORD
 from ..train import load_checkpoint
 from ..train.tensorfile import read_tensors
 
+EXPLAINED = 10**9  # multiply-adds for the recorded batch at most: large networks take fewer samples
+
 
 @dataclass(frozen=True)
 class Recorded:
@@ -53,10 +55,16 @@ def recorded(run: Run) -> Recorded:
             "Begin a new run: deepglass train"
         )
     prepare = run.assembled.trainer.steps.prepare
-    x = Tensor(arrays["inputs"])
-    return Recorded(
-        arrays["inputs"], prepare(x) if prepare else x, arrays["targets"], arrays["indices"]
-    )
+    inputs, targets, indices = (arrays[n] for n in ("inputs", "targets", "indices"))
+    x = prepare(Tensor(inputs)) if prepare else Tensor(inputs)
+    few = slice(affordable(run, x[:1], EXPLAINED))
+    return Recorded(inputs[few], x[few], targets[few], indices[few])
+
+
+def affordable(run: Run, example: Tensor, work: int) -> int:
+    """Return how many samples the network answers in ``work`` multiply-adds; at least one."""
+    each = run.assembled.trainer.model.summary(example).multiply_adds
+    return max(1, work // max(1, each))
 
 
 def best_state(run: Run) -> dict[str, Any]:

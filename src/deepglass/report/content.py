@@ -14,10 +14,12 @@ from ..data.sources.columns import to_record
 from ..explain import Explainer
 from ..runs import Run
 from .answers import answers
-from .batch import Recorded, apart, best_state, explainer_of, recorded
+from .batch import Recorded, affordable, apart, best_state, explainer_of, recorded
 from .health import health
 from .network import live
 from .pictures import packed, picture, row
+
+ANSWERED = 5 * 10**9  # multiply-adds for the answers at most
 
 
 def content(run: Run) -> dict[str, Any]:
@@ -31,7 +33,7 @@ def content(run: Run) -> dict[str, Any]:
     batch = recorded(run)
     model = run.assembled.trainer.model
     model.load_state_dict(best_state(run)["model"])
-    answered = answers(run)
+    answered = answers(run, affordable(run, batch.prepared[:1], ANSWERED))
     summary = model.eval().summary(batch.prepared[:1])
     explainer = explainer_of(run, batch)
     found = {
@@ -92,7 +94,7 @@ def _live(run: Run, explainer: Explainer, batch: Recorded) -> dict[str, Any] | N
         **_entry(run.material.encoder, batch.inputs),
         "inputs": packed(batch.inputs),
         "targets": np.asarray(batch.targets, np.float64).reshape(len(batch.targets), -1).tolist(),
-        "deltas": explainer.deltas[-1].tolist(),
+        "deltas": explainer.deltas(len(explainer.calls) - 1).tolist(),
         "scale": scale.to_dict() if scale else None,
         "drawing": run.material.drawing,
         "loss_kind": run.config.loss.name,

@@ -101,7 +101,7 @@ def live(explainer: Explainer) -> dict[str, Any] | None:
             },
         },
         "clipping": explainer.clipping,
-        "loss": explainer.total,
+        "loss": explainer.total.item(),
     }
 
 

@@ -133,7 +133,7 @@ export function mistakes(report) {
   if (answers.numbers) return section("mistakes", ...gallery(report, answers.numbers.worst));
   if (!answers.samples) return null;
   return section("mistakes",
-    h("p", {}, t("wrong_of", { wrong: count(answers.wrong), count: count(answers.count), part: t(`part.${answers.part}`) })),
+    h("p", {}, t("wrong_of", { wrong: count(answers.wrong), count: count(answers.count), total: count(answers.total), part: t(`part.${answers.part}`) })),
     ...gallery(report, answers.samples.slice(0, answers.worst)));
 }
 

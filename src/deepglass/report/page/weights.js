@@ -126,7 +126,7 @@ function explanation(report, live, parameter, k, sample) {
       h("p", {}, t("forward.line", { layer: parameter.layer.path || "·", p: place(found.position), n: sample })),
       sum([t("term"), term("weight"), term("input"), t("product")], terms, found.output, own)),
     step(2, t("backward"),
-      h("p", {}, t("backward.line")),
+      h("p", {}, t("backward.line", { loss: short(live.spec.loss) })),
       sum([t("sample.head"), term("delta"), term("input"), t("product")], samples, found.gradient, sample),
       h("p", {}, t("delta.line", { p: place(found.position), n: sample, value: short(found.delta) })),
       paths(live, found)),
