@@ -80,12 +80,14 @@ def test_pictures_are_drawn(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
 def test_the_readme_does_what_it_says(name: str) -> None:
     text = (FOLDER.parent.parent / name).read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    step, trainer = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     space: dict[str, Any] = {"__name__": "readme"}
-    exec(compile(code, name, "exec"), space)
+    exec(compile(step, name, "exec"), space)
     assert space["losses"][0] > 0.4
     assert space["losses"][-1] < 0.01
     assert space["model"](space["x"]).argmax(1).tolist() == [0, 1, 1, 0]
+    exec(compile(trainer, name, "exec"), space)
+    assert space["history"][-1].validation["accuracy"] > 0.94
 
 
 def test_the_page_on_optimizing_does_what_it_says() -> None:
