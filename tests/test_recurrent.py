@@ -216,6 +216,26 @@ def test_a_network_learns_to_remember() -> None:
     assert losses[-1] < 0.05
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_size_of_a_gradient_is_differentiated(kind: str, backend: str) -> None:
+    """As where it is penalized: second derivatives, of weights too."""
+    layer = getattr(nn, kind)(2, 3).double()
+    x = np.random.default_rng(0).standard_normal((4, 2, 2))
+
+    def step(x: Any) -> Any:
+        layer.zero_grad()
+        slope = dg.grad(lambda x: layer(x)[0].sum())(x)
+        size = (slope * slope).sum()
+        size.backward()
+        return size
+
+    size = step(dg.tensor(x))
+    expected = {name: p.grad for name, p in layer.named_parameters()}
+    assert_close("size", dg.compile(step, keep_grads=True)(x), size)
+    for name, parameter in layer.named_parameters():
+        assert_close(name, parameter.grad, expected[name])
+
+
 def test_the_summary_counts_every_step() -> None:
     summary = nn.LSTM(3, 5).summary((7, 2, 3))
     assert summary.multiply_adds == 7 * 2 * (20 * 3 + 20 * 5)

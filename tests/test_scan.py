@@ -58,6 +58,23 @@ def test_whole_numbers_count(backend: str) -> None:
     assert function(dg.tensor(x)).tolist() == dg.compile(function)(x).tolist() == [11, 11, 12]
 
 
+@pytest.mark.parametrize("kind", ["row", "carry", "captured", "constant", "detached"])
+def test_a_step_may_compute_nothing(kind: str, backend: str) -> None:
+    captured = dg.tensor(5.0)
+    step = {
+        "row": lambda c, x: x,
+        "carry": lambda c, x: c,
+        "captured": lambda c, x: captured,
+        "constant": lambda c, x: dg.tensor(2.0),
+        "detached": lambda c, x: c.detach() + x.detach(),
+    }[kind]
+    x = np.array([1.0, 2.0, 3.0], np.float32)
+    both = dg.value_and_grad(lambda x: dg.scan(step, 1.0, x).sum())
+    eager, compiled = both(dg.tensor(x)), dg.compile(both)(x)
+    assert eager[0].item() == compiled[0].item()
+    assert eager[1].tolist() == compiled[1].tolist() == ([1, 1, 1] if kind == "row" else [0, 0, 0])
+
+
 def test_no_rows_have_no_carries(backend: str) -> None:
     for function in (rnn, dg.compile(rnn)):
         empty = function(*map(dg.tensor, arguments(0)))
