@@ -52,9 +52,9 @@ def update_lines(
     step = lr v = 0.14
     w = w − step = 1.86
     """
-    if kind not in _RULES:
+    if kind not in RULES:
         raise DomainError(
-            f"explain: an optimizer whose steps are explained, one of {', '.join(_RULES)}; got "
+            f"explain: an optimizer whose steps are explained, one of {', '.join(RULES)}; got "
             f"{kind}. Write its lines in explain/update.py."
         )
     lines: list[Line] = []
@@ -71,7 +71,7 @@ def update_lines(
         w = note("w", "w (1 − lr weight_decay)", w * (1 - settings["lr"] * decay))
     elif decay:
         g = note("g", "g + weight_decay w", g + decay * w)
-    step = _RULES[kind](note, settings, state, g)
+    step = RULES[kind](note, settings, state, g)
     note("w", "w − step", w - step)
     return lines
 
@@ -155,7 +155,7 @@ def _adagrad(note: Note, settings: Mapping[str, Any], state: Numbers, g: float) 
     return note("step", "lr g / (√s + eps)", lr * g / (sqrt(total) + settings["eps"]))
 
 
-_RULES: Mapping[str, Callable[[Note, Mapping[str, Any], Numbers, float], float]] = {
+RULES: Mapping[str, Callable[[Note, Mapping[str, Any], Numbers, float], float]] = {
     "SGD": _sgd,
     "Adam": _adam,
     "AdamW": _adam,

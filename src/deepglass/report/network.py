@@ -8,6 +8,7 @@ import numpy as np
 
 from ..create import no_grad
 from ..explain import Explainer
+from ..explain.update import RULES
 from ..graph.tensor import Tensor
 from ..nn import Flatten, Module
 from .pictures import packed
@@ -85,6 +86,8 @@ def live(explainer: Explainer) -> dict[str, Any] | None:
         return None
     layers = in_a_row(model, explainer.inputs)
     if layers is None or not all(map(_is_known, (layer for _, layer in layers))):
+        return None
+    if type(optimizer).__name__ not in RULES or len(optimizer.param_groups) > 1:
         return None
     (group,) = optimizer.param_groups
     return {
