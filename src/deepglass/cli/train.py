@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -53,14 +54,14 @@ def train(
     epochs: Annotated[
         int | None,
         typer.Option(
-            min=1, help="How often to go through the data.", show_default="about 4000 steps"
+            min=1, help="How often to go through the data.", show_default="by the size of the data"
         ),
     ] = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Samples per step.", show_default="16 to 64")
     ] = None,
     lr: Annotated[
-        float | None, typer.Option(help="Learning rate at the start.", show_default="0.001")
+        float | None, typer.Option(help="Learning rate at the start.", show_default="0.001 to 0.01")
     ] = None,
     split: Annotated[
         str | None,
@@ -136,7 +137,8 @@ def train(
         planned = plan(given, path)
         print(to_toml(planned.config, "\n".join(planned.reasons)), end="")
         return
-    run = Run.create(given, out, path)
+    with console.status("reading the data") if console.is_terminal else nullcontext():
+        run = Run.create(given, out, path)
     for reason in run.reasons:
         console.print(reason, markup=False)
     do(run)

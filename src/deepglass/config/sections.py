@@ -57,7 +57,7 @@ class Table(Source):
     Attributes:
         target: the column to learn.
         task: whether it is a class or a number; told from its values unless given.
-        log: columns of which the logarithm log(1 + x) is taken.
+        log: columns of which the logarithm log(1 + x) is taken; true for all that are skewed.
         categorical: columns of numbers that are names.
         ignore: columns to leave out.
         encoding: of the text.
@@ -66,7 +66,7 @@ class Table(Source):
     kind: Literal["table"] = "table"
     target: str = ""
     task: Literal["classification", "regression"] | None = None
-    log: tuple[str, ...] = ()
+    log: bool | tuple[str, ...] = False
     categorical: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     encoding: str = "utf-8"

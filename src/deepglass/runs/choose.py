@@ -16,9 +16,19 @@ from ..models import DESIGNS
 from .material import PUBLISHED, Material, folder_of_classes, open_data
 
 TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".data")
-STEPS = 4000  # that a training has by itself, about
+# Steps that a training has by itself, about, and the learning rate at its start. Steps of large
+# networks take longer; small tables are soon known by heart.
+PACES = {
+    "images": (4000, 1e-3),
+    "points": (8000, 1e-2),
+    "series": (4000, 1e-3),
+    "small table": (3000, 2e-3),
+    "table": (12_000, 3e-3),
+    "text": (1500, 2e-3),
+}
+MANY_ROWS = 5000
 NAMED = ("model", "loss", "optimizer", "schedule")  # sections that are chosen by name
-FEWEST, MOST = 5, 200  # epochs, whatever the number of samples
+FEWEST, MOST = 5, 300  # epochs, whatever the number of samples
 SMALL_IMAGE = 12  # pixels of a side up to which there is little to convolve
 
 Partial = Mapping[str, Mapping[str, Any]]
@@ -106,7 +116,9 @@ def _choices(
     name = said.get("model", {}).get("name", model["name"])
     batch = given.train.batch_size if "batch_size" in said.get("train", {}) else _batch(samples)
     steps = ceil(samples / batch)
-    epochs = min(MOST, max(FEWEST, ceil(STEPS / steps)))
+    small = sizes.kind == "table" and samples < MANY_ROWS
+    aim, rate = PACES["small table" if small else sizes.kind]
+    epochs = min(MOST, max(FEWEST, ceil(aim / steps)))
     measures = {
         "classification": ("cross_entropy", ["accuracy"]),
         "text": ("cross_entropy", ["accuracy"]),
@@ -118,12 +130,11 @@ def _choices(
         "data": given.data.model_dump(exclude_none=True),
         "model": model,
         "loss": {"name": loss},
-        "optimizer": {"name": "adam", "lr": 1e-3 if sizes.kind != "points" else 1e-2},
+        "optimizer": {"name": "adam", "lr": rate},
         "schedule": {"name": "cosine"},
         "train": {"epochs": epochs, "batch_size": batch, "metrics": metrics},
     }
     if sizes.kind == "text":
-        chosen["optimizer"]["lr"] = 2e-3
         chosen["train"]["clip_norm"] = 1.0
     if name == "linear":
         chosen["optimizer"]["lr"] = 1e-2
@@ -153,7 +164,7 @@ def _model(material: Material, samples: int) -> tuple[dict[str, Any], str]:
     if sizes.kind == "text":
         return {"name": "gru"}, "as text is read token by token"
     if sizes.kind == "points":
-        return {"name": "mlp", "hidden": [32, 32], "activation": "tanh"}, "as classes wind about"
+        return {"name": "mlp", "hidden": [64, 64], "activation": "tanh"}, "as classes wind about"
     if sizes.kind == "images":
         side = min(sizes.inputs[1:])
         if side <= SMALL_IMAGE:
@@ -166,8 +177,10 @@ def _model(material: Material, samples: int) -> tuple[dict[str, Any], str]:
         return {"name": "mlp", "hidden": [64]}, "as windows are short"
     if samples < 10 * prod(sizes.inputs):
         return {"name": "linear"}, f"as {samples:,} rows are few for {prod(sizes.inputs)} features"
-    wide = 128 if samples >= 5000 else 32
-    return {"name": "mlp", "hidden": [wide, wide]}, f"as there are {samples:,} rows to learn from"
+    many = {"hidden": [128, 128]}
+    few = {"hidden": [32, 32], "dropout": 0.1}
+    chosen = {"name": "mlp", **(many if samples >= MANY_ROWS else few)}
+    return chosen, f"as there are {samples:,} rows to learn from"
 
 
 def _batch(samples: int) -> int:
