@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 from pathlib import Path
 from types import ModuleType
@@ -12,12 +13,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-FOLDER = Path(__file__).parent.parent / "examples" / "first_age"
+ROOT = Path(__file__).parent.parent
+FIRST_AGE = "neuron", "perceptron", "xor", "descent"
 
 
 def example(name: str) -> ModuleType:
-    """Import examples/first_age/NAME.py, which is no part of the package."""
-    spec = importlib.util.spec_from_file_location(f"first_age_{name}", FOLDER / f"{name}.py")
+    """Import an example, which is no part of the package."""
+    folder = ROOT / "examples" / ("first_age" if name in FIRST_AGE else "")
+    spec = importlib.util.spec_from_file_location(f"example_{name}", folder / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -68,18 +71,75 @@ def test_paths_on_the_bowl_are_those_of_the_formula() -> None:
     assert all(heights["ascent", lr][-1] > 100 for lr in descent.RATES)
 
 
-@pytest.mark.parametrize("name", ["neuron", "perceptron", "xor", "descent"])
-def test_pictures_are_drawn(name: str, tmp_path: Path) -> None:
-    picture = tmp_path / "new" / f"{name}.png"
-    example(name).main(picture)
+def test_profit_comes_to_least_squares_and_then_to_the_best_price() -> None:
+    """The table was made by a formula whose greatest profit at marketing 4 is at 7.60: 190.0."""
+    found = example("profit").main(epochs=200)
+    assert found["linear model"] == pytest.approx(found["least squares"], abs=1e-3)
+    assert found["network"] > 0.98
+    assert found["price"] == pytest.approx(7.6, abs=0.25)
+    assert found["profit"] == pytest.approx(190.0, abs=3)
+
+
+DATA = Path(os.environ.get("DEEPGLASS_DATA", "nowhere"))
+
+if (DATA / "advertising").is_dir():
+
+    def test_a_linear_model_of_advertising_comes_to_least_squares() -> None:
+        table = DATA / "advertising" / "Advertising.csv"
+        found = example("profit").main(table, "Sales", epochs=200)
+        assert found["least squares"] == pytest.approx(0.897, abs=5e-4)
+        assert found["linear model"] == pytest.approx(found["least squares"], abs=1e-3)
+
+
+def test_houses(tmp_path: Path) -> None:
+    """On a table like California's, whose values follow from two columns but for a tenth."""
+    rng = np.random.default_rng(0)
+    income, rooms = rng.lognormal(1, 0.4, 400), rng.lognormal(7, 0.8, 400)
+    value = 40_000 * income + 20 * rooms + rng.normal(0, 8000, 400)
+    table = tmp_path / "housing.csv"
+    lines = [f"{a:.3f},{b:.0f},{c:.0f}" for a, b, c in zip(income, rooms, value, strict=True)]
+    table.write_text("\n".join(["income,rooms,value", *lines]))
+    picture = tmp_path / "housing.png"
+    assert min(example("housing").main(str(table), "value", 2, 30, picture)) > 0.9
+    opens(picture)
+
+
+def test_digits(tmp_path: Path) -> None:
+    assert example("digits").main(epochs=4, picture=tmp_path / "digits.png") > 0.9
+    opens(tmp_path / "digits.png")
+
+
+def test_the_forecast_beats_the_year_before(tmp_path: Path) -> None:
+    errors = example("forecast").main(epochs=100, picture=tmp_path / "forecast.png")
+    assert errors["network"] < errors["as the year before"] / 2
+    opens(tmp_path / "forecast.png")
+
+
+def test_every_method_gains_from_more_data(tmp_path: Path) -> None:
+    found = example("amount").main((40, 600), 150, tmp_path / "amount.png")
+    assert set(found) == {"network", "random forest", "logistic regression"}
+    for few, many in found.values():
+        assert 0.4 < few < many < 1
+    opens(tmp_path / "amount.png")
+
+
+def opens(picture: Path) -> None:
+    """Check that a picture can be opened and shows something."""
     with Image.open(picture) as image:
         assert image.format == "PNG"
         assert len(image.convert("RGB").getcolors(1 << 24) or []) > 20
 
 
+@pytest.mark.parametrize("name", [*FIRST_AGE, "profit"])
+def test_pictures_are_drawn(name: str, tmp_path: Path) -> None:
+    picture = tmp_path / "new" / f"{name}.png"
+    example(name).main(picture=picture)
+    opens(picture)
+
+
 @pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
 def test_the_readme_does_what_it_says(name: str) -> None:
-    text = (FOLDER.parent.parent / name).read_text(encoding="utf-8")
+    text = (ROOT / name).read_text(encoding="utf-8")
     step, trainer = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     space: dict[str, Any] = {"__name__": "readme"}
     exec(compile(step, name, "exec"), space)
@@ -91,7 +151,7 @@ def test_the_readme_does_what_it_says(name: str) -> None:
 
 
 def test_the_page_on_optimizing_does_what_it_says() -> None:
-    text = (FOLDER.parent.parent / "docs" / "optimizing.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "optimizing.md").read_text(encoding="utf-8")
     space: dict[str, Any] = {"__name__": "page"}
     for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
         exec(compile(code, "optimizing.md", "exec"), space)
@@ -109,7 +169,7 @@ def test_the_page_on_optimizing_does_what_it_says() -> None:
 
 def test_both_readmes_give_the_same_commands() -> None:
     def commands(name: str) -> list[str]:
-        text = (FOLDER.parent.parent / name).read_text(encoding="utf-8")
+        text = (ROOT / name).read_text(encoding="utf-8")
         return [line for line in text.splitlines() if line.startswith("    ")]
 
     assert commands("README.md") == commands("README.zh-CN.md")
