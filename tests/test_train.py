@@ -1,22 +1,19 @@
-"""Trained networks in files, and pictures of a training."""
+"""Trained networks in files."""
 
 from __future__ import annotations
 
-import io
 import json
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from safetensors import safe_open
 
 from deepglass.errors import DataError
 from deepglass.files import replace_file
 from deepglass.models import MLP
-from deepglass.train import Epoch, load, save
-from deepglass.train.plots import confusion_picture, learning_curves
+from deepglass.train import load, save
 
 
 class TestFiles:
@@ -139,29 +136,3 @@ class TestFiles:
     def test_a_missing_folder_is_an_error_of_the_system(self, tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError):
             save(self.model(), tmp_path / "nowhere" / "net.safetensors")
-
-
-class TestPictures:
-    def history(self, count: int) -> list[Epoch]:
-        values = [{"loss": 1 / n, "accuracy": 1 - 0.5 / n} for n in range(1, count + 1)]
-        return [Epoch(n, v, v, 5, 0.1, 0.2, 100.0) for n, v in enumerate(values, 1)]
-
-    @pytest.mark.parametrize("count", [1, 20])
-    def test_learning_curves(self, count: int) -> None:
-        image = Image.open(io.BytesIO(learning_curves(self.history(count), "Curves")))
-        assert image.format == "PNG"
-        assert image.width > 1.5 * image.height
-
-    def test_curves_follow_the_history(self) -> None:
-        assert learning_curves(self.history(5)) != learning_curves(self.history(6))
-
-    def test_mistakes_stand_out(self) -> None:
-        """Orange, the colour of mistakes, appears with the first one."""
-
-        def orange(matrix: list[list[int]]) -> int:
-            png = confusion_picture(np.array(matrix), ["0", "1"])
-            pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
-            return int((pixels[..., 0] - pixels[..., 2] > 40).sum())
-
-        assert orange([[9, 0], [0, 9]]) == 0
-        assert orange([[9, 0], [1, 8]]) > 1000
