@@ -11,8 +11,16 @@ from sklearn import linear_model
 
 import deepglass as dg
 from deepglass.errors import DataError, DomainError, ShapeError
-from deepglass.models import MLP, McCullochPitts, Perceptron, build, mistake_bound
-from deepglass.models.registry import config_of
+from deepglass.models import (
+    DESIGNS,
+    MLP,
+    McCullochPitts,
+    Perceptron,
+    Sizes,
+    build,
+    config_of,
+    mistake_bound,
+)
 
 CORNERS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
 XOR = np.array([0, 1, 1, 0])
@@ -144,6 +152,64 @@ class TestMLP:
     def test_an_unknown_activation(self) -> None:
         with pytest.raises(DomainError, match="relu, sigmoid, tanh; got 'step'"):
             MLP([2, 1], "step")
+
+
+SIZES = {
+    "images": Sizes("images", (3, 32, 32), 7),
+    "points": Sizes("points", (2,), 3),
+    "series": Sizes("series", (11, 2), 5),
+    "table": Sizes("table", (13,), 1),
+    "text": Sizes("text", (9,), 17),
+}
+INPUTS = {
+    "images": np.zeros((2, 3, 32, 32), np.float32), "points": np.zeros((2, 2), np.float32),
+    "series": np.zeros((2, 11, 2), np.float32), "table": np.zeros((2, 13), np.float32),
+    "text": np.zeros((2, 9), np.int64),
+}  # fmt: skip
+OUTPUTS = {
+    "images": (2, 7),
+    "points": (2, 3),
+    "series": (2, 5),
+    "table": (2, 1),
+    "text": (2, 17, 9),
+}
+
+
+class TestDesigns:
+    @pytest.mark.parametrize(
+        ("name", "kind"), [(n, kind) for n, design in DESIGNS.items() for kind in design.kinds]
+    )
+    def test_fits_the_data_and_comes_back_from_its_configuration(
+        self, name: str, kind: str
+    ) -> None:
+        model = DESIGNS[name].make(SIZES[kind])
+        assert model(dg.tensor(INPUTS[kind])).shape == OUTPUTS[kind]
+        numbers = sum(value.size for value in model.state_dict().values())
+        again = build(config_of(model), numbers)
+        assert config_of(again) == config_of(model)
+        with pytest.raises(DataError, match=f"has {numbers} weights; the file holds"):
+            build(config_of(model), numbers + 1)
+
+    def test_lenet_has_the_weights_of_its_text(self) -> None:
+        model = DESIGNS["lenet5"].make(Sizes("images", (1, 28, 28), 10))
+        assert sum(p.numel() for p in model.parameters()) == 61_706
+
+    def test_images_that_do_not_fit(self) -> None:
+        with pytest.raises(DomainError, match="square images; got 28 x 32"):
+            DESIGNS["lenet5"].make(Sizes("images", (1, 28, 32), 10))
+        with pytest.raises(DomainError, match="28 or 32 pixels"):
+            DESIGNS["lenet5"].make(Sizes("images", (1, 8, 8), 10))
+        with pytest.raises(DomainError, match="Use fewer widths"):
+            DESIGNS["convnet"].make(Sizes("images", (1, 7, 28), 10))
+        with pytest.raises(DomainError, match="at least one"):
+            DESIGNS["convnet"].make(Sizes("images", (1, 7, 28), 10), widths=())
+
+    @pytest.mark.parametrize("name", ["mlp", "linear", "gru"])
+    def test_forecasts_move_with_the_level_of_the_series(self, name: str) -> None:
+        model = DESIGNS[name].make(SIZES["series"])
+        x = np.random.default_rng(0).normal(size=(2, 11, 2)).astype(np.float32)
+        low, high = (model(dg.tensor(x + level)).numpy() for level in (0, 8))
+        np.testing.assert_allclose(high, low + 8, atol=1e-4)
 
 
 class TestRegistry:
