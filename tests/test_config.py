@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +192,7 @@ def test_reading_a_configuration_runs_nothing_from_it(tmp_path: Path) -> None:
     save_config(validated(FULL), path)
     code = f"""
 import sys
+import tomllib
 from deepglass.config import load_config, to_toml
 to_toml(load_config({str(path)!r}))
 heard = []
@@ -210,3 +213,17 @@ def test_a_configuration_does_not_change() -> None:
     with pytest.raises(ValueError, match="frozen"):
         config.train.epochs = 9  # type: ignore[misc]
     assert isinstance(config, Config)
+
+
+def test_the_guide_does_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = Path(__file__).parent.parent / "docs" / "training.md"
+    text = page.read_text(encoding="utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    sections = tomllib.loads(example)
+    sections["data"]["kind"] = "table"
+    assert validated(sections).schedule.options["warmup"] == 1.0
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    space: dict[str, Any] = {}
+    exec(compile(code, "training.md", "exec"), space)
+    assert len(space["history"]) == 20
