@@ -246,6 +246,28 @@ def test_what_a_user_does(digits: Run, said: dict[str, Any], tmp_path: Path) -> 
         assert np.count_nonzero(apart) <= 4
 
 
+def test_a_plane_is_painted_and_clicked(tmp_path: Path) -> None:
+    given = {"data": {"source": "moons"}, "train": {"epochs": 20, "backend": "reference"}}
+    run = Run.create(given, tmp_path / "moons")
+    run.fit()
+    script = (PROBES / "plane.js").read_text("utf-8")
+    found = probed(assemble(content(run)), script, tmp_path)
+    network = explainer_of(run).model
+
+    def chances(*point: float) -> np.ndarray:
+        return dg.softmax(network(dg.Tensor([point], dtype="float64")), 1).numpy()[0]
+
+    np.testing.assert_allclose(found["chances"], 100 * chances(*found["typed"]), atol=0.06)
+    inputs = explainer_of(run).inputs.numpy()
+    low, high = inputs.min(axis=0), inputs.max(axis=0)
+    room = 0.12 * (high - low)
+    place = low - room + [0.25, 0.4] * (high - low + 2 * room)
+    pixel = (high - low + 2 * room).max() / 288
+    np.testing.assert_allclose(found["typed"], place, atol=1.01 * pixel)  # clicks are whole pixels
+    corner = chances(low[0] - room[0], high[1] + room[1])
+    assert found["blueish"] == (corner[0] > 0.5)
+
+
 def test_what_is_said_of_the_digits(digits: Run, said: dict[str, Any]) -> None:
     part = digits.material.parts["validation"]
     images, labels = part.batch(np.arange(len(part)))

@@ -19,8 +19,8 @@ from .content import content
 
 # Each after those it imports.
 MODULES = (
-    "dom", "tips", "charts", "network", "update", "explain", "drawing", "sections", "trial",
-    "weights", "main",
+    "dom", "tips", "charts", "network", "update", "explain", "drawing", "plane", "sections",
+    "trial", "weights", "main",
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import { track } from "./charts.js";
 import { fitDigit } from "./drawing.js";
 import { count, fill, h, percent, section, short, t } from "./dom.js";
 import { softmax } from "./network.js";
+import { isPlane, plane } from "./plane.js";
 
 const PAD = 280, PEN = 20;
 
@@ -145,6 +146,7 @@ export function trial(report, live, state) {
   const found = section("trial",
     h("div", { class: "trial" },
       spec.drawing ? pad(spec.drawing, run) : null,
+      isPlane(live) ? plane(live, enter) : null,
       spec.columns ? entry : null,
       fed, shown),
     h("p", { class: "quiet" }, t("recorded.about", { n: count(live.count) })),
