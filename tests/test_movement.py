@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import deepglass as dg
-from deepglass.errors import ShapeError
+from deepglass.errors import DomainError, ShapeError
 from deepglass.testing import check_gradient
 
 Array = np.ndarray
@@ -261,3 +261,29 @@ def test_a_transposed_product_of_batches_is_the_product_of_the_transposed(backen
 def test_product_misuses(call: Callable[[], Any], message: str) -> None:
     with pytest.raises(ShapeError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("mode", "name"), [("reflect", "reflect"), ("replicate", "edge"), ("circular", "wrap")]
+)
+def test_borders_of_what_lies_inside(mode: str, name: str, backend: str) -> None:
+    x = np.arange(30.0).reshape(2, 3, 5)
+    padded = dg.compile(lambda x: dg.nn.functional.pad(x, (2, 4, 1, 2), mode=mode))(x)
+    assert np.array_equal(padded.numpy(), np.pad(x, ((0, 0), (1, 2), (2, 4)), mode=name))
+    assert np.array_equal(dg.pad(x, (-1, 2), mode="reflect").numpy()[0, 0], [1, 2, 3, 4, 3, 2])
+
+
+def test_borders_that_cannot_be() -> None:
+    x = dg.ones(2, 3)
+    for mode, widths in (("reflect", (3, 0)), ("circular", (0, 4)), ("circular", (-1, 0))):
+        with pytest.raises(
+            ShapeError, match=f"widths from .* for '{mode}' along axis 1 of length 3"
+        ):
+            dg.pad(x, widths, mode=mode)
+    with pytest.raises(ShapeError, match="at most all is cut off"):
+        dg.pad(x, (-2, -2))
+    with pytest.raises(
+        DomainError, match="mode is constant, reflect, replicate, circular; got 'same'"
+    ):
+        dg.pad(x, (1, 1), mode="same")
+    assert dg.pad(x, (-1, 1), value=5).tolist() == [[1, 1, 5], [1, 1, 5]]
