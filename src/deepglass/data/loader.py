@@ -124,7 +124,7 @@ class DataLoader:
         epoch, first = self._begin()
         order = self.order(epoch)
         size = self.batch_size * together
-        row, full = first // together, self.samples // size
+        row, full = -(-first // together), self.samples // size
         while row * size < self.samples:
             last = min(row + most(), full) if row < full else row + 1
             part = order[row * size : last * size][: self.samples - row * size]
