@@ -21,6 +21,7 @@ import pytest
 
 import deepglass as dg
 from deepglass import files
+from deepglass.config import save_config, validated
 from deepglass.data import DataLoader, TensorDataset
 from deepglass.errors import DataError
 from deepglass.files import replace_file
@@ -338,12 +339,13 @@ def test_hostile_files_are_refused_in_little_memory(content: bytes, tmp_path: Pa
 AUDIT = """
 import sys
 from pathlib import Path
+from deepglass.config import load_config
 from deepglass.train import load, load_checkpoint
 
 def read(folder):
     model, about = load(folder / "net.safetensors")
     state, _ = load_checkpoint(folder / "last.safetensors")
-    return about, sorted(state)
+    return about, sorted(state), load_config(folder / "config.toml").data.source
 
 events = []
 watched = {{"pickle.find_class", "exec", "compile", "import", "os.system", "subprocess.Popen"}}
@@ -361,6 +363,8 @@ def test_reading_a_file_imports_and_runs_nothing(tmp_path: Path, written: bytes)
     folders = [tmp_path / "other", tmp_path / "run"]
     for folder, sizes in zip(folders, ([2, 1], [3, 5, 2]), strict=True):
         folder.mkdir()
+        config = validated({"data": {"kind": "points", "source": "moons" + "x" * len(sizes)}})
+        save_config(config, folder / "config.toml")
         save(MLP(sizes, dropout=0.5), folder / "net.safetensors", {"sizes": sizes})
         (folder / "last.safetensors").write_bytes(written)
     code = AUDIT.format(other=str(folders[0]), folder=str(folders[1]))
@@ -368,4 +372,5 @@ def test_reading_a_file_imports_and_runs_nothing(tmp_path: Path, written: bytes)
         [sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True
     )
     assert "{'sizes': [3, 5, 2]}" in done.stdout, done
+    assert "moonsxxx" in done.stdout
     assert done.stdout.endswith("events: []\n")
