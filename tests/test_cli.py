@@ -362,7 +362,7 @@ class TestRuns:
     def test_lists_compares_and_deletes(self, shell: Shell, runs: Path) -> None:
         shutil.copytree(runs / "digits-mlp-1", runs / "digits-mlp-2")
         path = runs / "digits-mlp-2" / "config.toml"
-        path.write_text(path.read_text().replace("lr = 0.001", "lr = 0.5"))
+        path.write_text(path.read_text().replace("lr = 0.002", "lr = 0.5"))
         listed = shell("runs")
         assert listed.code == 0, listed.err
         lines = listed.out.splitlines()
@@ -375,7 +375,7 @@ class TestRuns:
             "digits-mlp-1", "digits-mlp-2",
         ]  # fmt: skip
         compared = shell("runs", "compare", "digits-mlp-1", "runs/digits-mlp-2")
-        assert re.search(r"optimizer\.lr +0\.001 +0\.5", compared.out)
+        assert re.search(r"optimizer\.lr +0\.002 +0\.5", compared.out)
         assert "optimizer.name" not in compared.out
         assert shell("runs", "delete", "digits-mlp-2", "--yes").code == 0
         assert not path.parent.exists()

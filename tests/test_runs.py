@@ -17,7 +17,7 @@ import deepglass as dg
 from deepglass.config import load_config
 from deepglass.data import load_digits, read_table
 from deepglass.errors import DataError, DomainError
-from deepglass.models import MLP
+from deepglass.models import DESIGNS, MLP
 from deepglass.runs import Run, RunFolder, all_runs, kind_of, plan
 from deepglass.runs.predictor import Predictor
 from deepglass.runs.scale import Scale
@@ -113,6 +113,14 @@ class TestChoosing:
         assert planned.material.classes == ("blue", "red")
         assert planned.material.sizes.inputs == (3, 16, 16)
         assert "passed over: 1 files that are no images" in planned.material.notes
+
+    @pytest.mark.parametrize(
+        ("size", "name"), [(9, "mlp"), (13, "convnet"), (28, "lenet5"), (32, "lenet5")]
+    )
+    def test_the_size_of_images_decides(self, photos: Path, size: int, name: str) -> None:
+        planned = plan(quick(photos, size=size))
+        assert planned.config.model.name == name
+        DESIGNS[name].make(planned.material.sizes, **planned.config.model.options)
 
     def test_text_is_continued(self, tmp_path: Path) -> None:
         path = tmp_path / "book.txt"

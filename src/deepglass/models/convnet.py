@@ -56,7 +56,7 @@ class ConvNet(Module):
         self,
         channels: int,
         classes: int,
-        widths: Sequence[int] = (32, 64, 128),
+        widths: Sequence[int] = (16, 32, 64),
         dropout: float = 0.0,
         *,
         generator: Generator | None = None,
@@ -95,7 +95,7 @@ class ConvNet(Module):
 
     @staticmethod
     def count(
-        channels: int, classes: int, widths: Sequence[int] = (32, 64, 128), dropout: float = 0.0
+        channels: int, classes: int, widths: Sequence[int] = (16, 32, 64), dropout: float = 0.0
     ) -> int:
         """Return how many numbers such a network holds, those of the normalisation included.
 

@@ -85,7 +85,7 @@ def _lenet5(
 
 def _convnet(
     sizes: Sizes,
-    widths: tuple[int, ...] = (32, 64, 128),
+    widths: tuple[int, ...] = (16, 32, 64),
     dropout: float = 0.0,
 ) -> Module:
     channels, height, width = sizes.inputs

@@ -19,7 +19,7 @@ TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".data")
 # Steps that a training has by itself, about, and the learning rate at its start. Steps of large
 # networks take longer; small tables are soon known by heart.
 PACES = {
-    "images": (4000, 1e-3),
+    "images": (4000, 2e-3),
     "points": (8000, 1e-2),
     "series": (4000, 1e-3),
     "small table": (3000, 2e-3),
@@ -170,8 +170,10 @@ def _model(material: Material, samples: int) -> tuple[dict[str, Any], str]:
         if side <= SMALL_IMAGE:
             hidden = {"name": "mlp", "hidden": [256, 256], "dropout": 0.4}
             return hidden, f"as images of {side} pixels are small"
-        stages = min(3, max(1, side.bit_length() - 3))
-        widths = [32, 64, 128][:stages]
+        if sizes.inputs[1:] in ((28, 28), (32, 32)):
+            lenet = {"name": "lenet5", "activation": "relu", "pooling": "max"}
+            return lenet, f"as it was made for images of {side} pixels"
+        widths = [16, 32, 64][: min(3, side.bit_length() - 3)]
         return {"name": "convnet", "widths": widths}, "as neighbouring pixels belong together"
     if sizes.kind == "series":
         return {"name": "mlp", "hidden": [64]}, "as windows are short"
