@@ -289,6 +289,10 @@ class TestPredict:
         again = shell("predict", "r", "new.csv", "-o", "out.csv")
         assert again.code == 1
         assert "Name another, or delete it" in again.err
+        twice = shell("predict", "r", "new.csv", "new.csv")
+        assert twice.out.splitlines() == [*done.out.splitlines(), *done.out.splitlines()[1:]]
+        known = list(csv.reader(shell("predict", "r", str(path)).out.splitlines()))
+        assert known[0] == ["surface", "ville", "prix", "predicted prix"]
         (shell.folder / "bad.csv").write_text("ville\nOrléans\n")
         bad = shell("predict", "r", "bad.csv")
         assert bad.code == 1

@@ -84,15 +84,14 @@ def predict(
             [dict(zip(row, values, strict=True)) for row, lines in tables for values in lines]
         )
         return
-    for number, (head, rows) in enumerate(tables):
-        text = _csv(head, rows)
-        if out is None:
-            print(text, end="")
-        elif number == 0:
-            replace_file(out, text)
-        else:
-            replace_file(out, out.read_text(encoding="utf-8") + _csv(None, rows))
-    if out is not None:
+    text = "".join(
+        _csv(None if number and head == tables[0][0] else head, rows)
+        for number, (head, rows) in enumerate(tables)
+    )
+    if out is None:
+        print(text, end="")
+    else:
+        replace_file(out, text)
         console.print(f"written: {out}", markup=False)
 
 
@@ -102,11 +101,9 @@ def _answered(predictor: Predictor, path: Path) -> tuple[list[str], list[list[An
     answers = predictor.answer(table)
     if predictor.kind == "series":
         return list(answers), [list(row) for row in zip(*answers.values(), strict=True)]
-    kept = {n: c for n, c in table.columns.items() if n not in answers}
-    renamed = {f"predicted {n}" if "=" not in n else n: c for n, c in answers.items()}
-    if (target := next(iter(answers))) in table.columns:
-        kept[target] = table.columns[target]
-    everything = {**kept, **renamed}
+    target = next(iter(answers))
+    new = {f"predicted {n}" if n == target else n: cells for n, cells in answers.items()}
+    everything = {**table.columns, **new}
     return list(everything), [list(row) for row in zip(*everything.values(), strict=True)]
 
 
