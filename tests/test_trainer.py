@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -457,3 +458,13 @@ def test_a_table_of_epochs(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert [line.split(",")[0] for line in lines[1:]] == ["1", "2", "3"]
     assert float(lines[3].split(",")[4]) == pytest.approx(trainer.history[2].train["loss"], 1e-5)
+
+
+def test_the_guide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = Path(__file__).parents[1] / "docs" / "trainer.md"
+    monkeypatch.chdir(tmp_path)
+    space: dict[str, Any] = {}
+    for code in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        exec(compile(code, "trainer.md", "exec"), space)
+    assert space["history"][-1].validation["accuracy"] > 0.95
+    assert len(space["state"]["history"]) == len(space["history"])

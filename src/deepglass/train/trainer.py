@@ -214,24 +214,29 @@ class Trainer:
 
     def _settings(self, steps: int) -> list[np.ndarray]:
         """The optimizer's moving settings in each of the next steps; the schedule goes on."""
-        tensors = self.steps.moving()
-        rows = np.empty((steps, len(tensors)))
+        rows = np.empty((steps, len(self.steps.moving())))
+        if self.schedule is None or self.schedule_every == "epoch":
+            rows[:] = self._now()
+            return [rows]
         for row in rows:
-            row[:] = [t.item() for t in tensors]
-            if self.schedule is not None and self.schedule_every == "step":
-                self.schedule.step()
+            row[:] = self._now()
+            self.schedule.step()
         return [rows]
+
+    def _now(self) -> np.ndarray:
+        """The optimizer's moving settings."""
+        return np.array([t.item() for t in self.steps.moving()])
 
     def _compile(self, run: Run) -> None:
         """Make the programs for all sizes of batches before the clock of the epochs starts."""
         started = perf_counter()
         with evaluating(self.model):
-            try_targets(self.steps, run.train)
+            if (id(run.train), True) not in self._feeds:
+                try_targets(self.steps, run.train)
             if run.validation is not None:
                 self._feed(run.validation, False).compile()
         self.model.train()
-        settings = np.array([t.item() for t in self.steps.moving()])
-        self._feed(run.train, True).compile(settings)
+        self._feed(run.train, True).compile(self._now())
         self.compile_seconds += perf_counter() - started
 
     def _feed(self, loader: DataLoader, training: bool) -> Feed:
