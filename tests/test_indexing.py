@@ -332,7 +332,7 @@ MASK = np.array([True, False])
         (lambda x: x[:, MASK], ShapeError, r"got \(2,\) from axis 1 of shape \(2, 3\)"),
         (lambda x: x[MASK, MASK, MASK], IndexError, "at most one key per axis; got 3"),
         (lambda x: _write(x, [0, 2], 1), DomainError, "between -2 and 1"),
-        (lambda x: _write(x, [0, 1], np.ones(2)), ShapeError, r"got \(2,\) for \(2, 3\)"),
+        (lambda x: _write(x, [0, 1], np.ones(2)), ShapeError, r"got \(2,\) and \(2, 3\)"),
         (lambda x: _write(x, MASK, np.ones(2)), ShapeError, r"got \(2,\) for \(3,\)"),
         (lambda x: _write(x, MASK[:1], 1), ShapeError, r"got \(1,\) from axis 0 of shape \(2, 3"),
         (lambda x: _write(x, x > 0, [1, 2]), ShapeError, r"got \(2,\) for \(6,\)"),
