@@ -108,6 +108,11 @@ def _comparison(name: str) -> Callable[..., TensorType]:
     return infer
 
 
+_APART = (  # calls past the front door, which broadcasts and promotes
+    Misuse((np.ones(2), np.ones(3)), {}, DTypeError, "one shape and type"),
+    Misuse((np.ones(2), np.array([1, 2])), {}, DTypeError, "broadcasts and promotes"),
+)
+
 add = ElementwiseOp(
     name="add",
     infer=same("add", "float", "signed", "unsigned"),
@@ -134,6 +139,7 @@ sub = ElementwiseOp(
     kernel=Elementwise(lambda b, x, y: b.sub(x, y)),
     gradient=(lambda g, out, x, y: g, lambda g, out, x, y: -g),
     samples=binary_samples(),
+    misuses=_APART,
     notation="{0} - {1}",
     doc="x - y, broadcast.",
 )
@@ -145,6 +151,7 @@ mul = ElementwiseOp(
     kernel=Elementwise(lambda b, x, y: b.mul(x, y)),
     gradient=(lambda g, out, x, y: g * y, lambda g, out, x, y: g * x),
     samples=binary_samples(),
+    misuses=_APART,
     notation="{0} · {1}",
     doc="x * y, broadcast.",
 )
@@ -156,6 +163,7 @@ div = ElementwiseOp(
     kernel=Elementwise(lambda b, x, y: b.div(x, y)),
     gradient=(lambda g, out, x, y: g / y, lambda g, out, x, y: -g * out / y),
     samples=binary_samples(low2=0.5),
+    misuses=_APART,
     notation="{0} / {1}",
     floats=True,
     doc="""x / y, broadcast; integers are divided as float32.
@@ -172,6 +180,10 @@ neg = ElementwiseOp(
     kernel=Elementwise(lambda b, x: b.neg(x)),
     gradient=(lambda g, out, x: -g,),
     samples=unary_samples(-2, 2),
+    misuses=(
+        Misuse((np.array([True]),), {}, DTypeError, "float, signed; got bool[1]"),
+        Misuse((np.array([3], np.uint8),), {}, DTypeError, "got uint8[1]. Convert"),
+    ),
     notation="-{0}",
     doc="-x.",
 )
@@ -184,6 +196,7 @@ def _compare(name: str, reference: Any, sign: str, doc: str) -> ElementwiseOp:
         reference=reference,
         kernel=Elementwise(lambda b, x, y: getattr(b, name)(x, y)),
         samples=compare_samples,
+        misuses=_APART,
         notation=f"{{0}} {sign} {{1}}",
         doc=doc,
     )
@@ -242,10 +255,7 @@ def _extremum(
             lambda g, out, x, y: _share(first, g, y, x),
         ),
         samples=_extremum_samples,
-        misuses=(
-            Misuse((np.ones(2), np.ones(3)), {}, DTypeError, "one shape and type"),
-            Misuse((np.ones(2), np.array([1, 2])), {}, DTypeError, "broadcasts and promotes"),
-        ),
+        misuses=_APART,
         notation=f"{name[:3]}({{0}}, {{1}})",
         doc=doc,
     )
@@ -304,7 +314,10 @@ where: ElementwiseOp = _Where(
         lambda g, out, c, x, y: where(c, 0.0, g),
     ),
     samples=_where_samples,
-    misuses=(Misuse((np.ones(2), np.ones(2), np.ones(2)), {}, DTypeError, "boolean"),),
+    misuses=(
+        Misuse((np.ones(2), np.ones(2), np.ones(2)), {}, DTypeError, "boolean"),
+        Misuse((np.array([True, False]), np.ones(2), np.ones(3)), {}, DTypeError, "one shape"),
+    ),
     notation="({1} if {0} else {2})",
     doc="""x where the condition holds, y elsewhere; broadcast.
 

@@ -69,7 +69,10 @@ CONCAT = Op(
         (((5,),), {"dim": 0}),
         (((3, 20), (3, 17)), {"dim": 1}),
     ),
-    misuses=(Misuse((np.ones((2, 3)), np.ones((3, 3))), {"dim": 1}, ShapeError, "agree"),),
+    misuses=(
+        Misuse((np.ones((2, 3)), np.ones((3, 3))), {"dim": 1}, ShapeError, "agree"),
+        Misuse((np.ones(2), np.array([1])), {"dim": 0}, DTypeError, "one element type"),
+    ),
     doc="The inputs one after another along the axis dim.",
 )
 

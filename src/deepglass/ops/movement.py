@@ -55,7 +55,10 @@ RESHAPE = Op(
         (((0, 3),), {"shape": (3, 0)}),
         (((2, 3, 5),), {"shape": (2, 15)}),
     ),
-    misuses=(Misuse((np.ones((2, 3)),), {"shape": (4,)}, ShapeError, "6 elements"),),
+    misuses=(
+        Misuse((np.ones((2, 3)),), {"shape": (4,)}, ShapeError, "6 elements"),
+        Misuse((np.ones(0),), {"shape": ()}, ShapeError, "number of elements stays the same"),
+    ),
     notation="reshape({0}, {shape})",
     doc="The same elements in the same (row-major) order under another shape.",
 )
@@ -183,7 +186,10 @@ TRANSPOSE = Op(
         (((2, 3, 5),), {"dims": (2, 1, 0)}),
         (((),), {"dims": ()}),
     ),
-    misuses=(Misuse((np.ones((2, 3)),), {"dims": (0, 0)}, ShapeError, "occurs once"),),
+    misuses=(
+        Misuse((np.ones((2, 3)),), {"dims": (0, 0)}, ShapeError, "occurs once"),
+        Misuse((np.ones((2, 3)),), {"dims": (0,)}, ShapeError, "got dims (0,) for float64[2, 3]"),
+    ),
     notation="{0}ᵀ",
     doc="The axes of x in another order: axis k of the result is axis dims[k] of x.",
 )
@@ -277,7 +283,10 @@ BROADCAST = Op(
         (((1,),), {"shape": (0,)}),
         (((5, 1, 1),), {"shape": (2, 5, 3, 7)}),
     ),
-    misuses=(Misuse((np.ones((2, 3)),), {"shape": (2, 4)}, ShapeError, "equal or 1"),),
+    misuses=(
+        Misuse((np.ones((2, 3)),), {"shape": (2, 4)}, ShapeError, "equal or 1"),
+        Misuse((np.ones((2, 3)),), {"shape": (3,)}, ShapeError, "got (2, 3) for (3,)"),
+    ),
     notation="{0}",
     doc="x repeated along axes where its length is 1 or missing.",
 )

@@ -119,6 +119,11 @@ def _max_gradient(g: Tensor, y: Tensor, x: Tensor, dim: tuple[int, ...], keepdim
     return winners * spread(g, x, dim) / sum(winners, dim, keepdim=True)
 
 
+_without_elements = (
+    Misuse((np.ones((0, 2)),), {"dim": (0,), "keepdim": False}, ShapeError, "at least one"),
+    Misuse((np.ones((2, 0)),), {"dim": (1,), "keepdim": True}, ShapeError, "along dim (1,)"),
+)
+
 AMAX = Op(
     name="amax",
     infer=_max_type,
@@ -126,9 +131,7 @@ AMAX = Op(
     kernel=Reduction("max"),
     gradient=(_max_gradient,),
     samples=along_axes(apart),
-    misuses=(
-        Misuse((np.ones((0, 2)),), {"dim": (0,), "keepdim": False}, ShapeError, "at least one"),
-    ),
+    misuses=_without_elements,
     notation="max({0}, {dim})",
     doc="The largest element along the axes dim.",
 )
@@ -214,6 +217,7 @@ ARGMAX = Op(
     reference=lambda x, dim, keepdim: np.argmax(x, axis=dim[0], keepdims=keepdim),
     kernel=Reduction("argmax"),
     samples=along_axes(lambda rng, shape: rng.integers(0, 4, shape).astype(float), axes=False),
+    misuses=_without_elements,
     notation="argmax({0}, {dim})",
     doc="The position of the first largest element along one axis.",
 )

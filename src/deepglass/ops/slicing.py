@@ -140,7 +140,10 @@ PAD = Op(
         (((),), {"widths": (), "value": 0.0}),
         (((3, 20),), {"widths": ((0, 0, 0), (1, 1, 0)), "value": 0.0}),
     ),
-    misuses=(Misuse((np.ones(2),), {"widths": ((-1, 0, 0),), "value": 0.0}, ShapeError, ">= 0"),),
+    misuses=(
+        Misuse((np.ones(2),), {"widths": ((-1, 0, 0),), "value": 0.0}, ShapeError, ">= 0"),
+        Misuse((np.ones(2),), {"widths": (), "value": 0.0}, ShapeError, "per axis; got ()"),
+    ),
     notation="pad({0}, {widths}, {value})",
     doc="x with ``value`` before, after and between its elements along each axis.",
 )
