@@ -226,6 +226,15 @@ LAYERS: dict[str, tuple[Spec, tuple[int, ...]]] = {
     "rnn": (("RNN", (3, 2), {"num_layers": 2, "nonlinearity": "relu"}), (7, 5, 3)),
     "lstm": (("LSTM", (3, 2), {"bidirectional": True}), (7, 5, 3)),
     "gru": (("GRU", (3, 2), {"batch_first": True}), (5, 7, 3)),
+    "transformer layer": (
+        ("TransformerEncoderLayer", (6, 2, 5), {"dropout": 0.0}), (7, 5, 6),
+    ),
+    "transformer layer, norms first": (
+        ("TransformerEncoderLayer", (6, 3, 7, 0.0, "gelu"), {
+            "batch_first": True, "norm_first": True, "layer_norm_eps": 0.1, "bias": False,
+        }),
+        (5, 7, 6),
+    ),
     "rnn cell": (("RNNCell", (3, 2), {}), ROWS),
     "lstm cell": (("LSTMCell", (3, 2), {"bias": False}), ROWS),
     "gru cell": (("GRUCell", (3, 2), {}), ROWS),

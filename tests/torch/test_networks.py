@@ -18,9 +18,10 @@ COMPILED = 10  # of them; the compiler takes most of a second for each
 
 # What is no layer of a row, or is reached by tests of its own.
 ELSEWHERE = {
-    "Buffer", "GRUCell", "Heaviside", "HingeLoss", "LSTMCell", "Module", "ModuleDict",
-    "ModuleList", "Optimizer", "Optimum", "Parameter", "ParameterList", "RNNCell", "Sequential",
-    "Step", "Unflatten",
+    "Buffer", "GRUCell", "Heaviside", "HingeLoss", "LSTMCell", "LearnedPositions", "Module",
+    "ModuleDict", "ModuleList", "MultiheadAttention", "Optimizer", "Optimum", "Parameter",
+    "ParameterList", "RNNCell", "Sequential", "SinusoidalPositions", "Step", "TransformerDecoder",
+    "TransformerDecoderLayer", "TransformerEncoder", "TransformerEncoderLayer", "Unflatten",
 }  # fmt: skip
 
 pytestmark = pytest.mark.filterwarnings(

@@ -25,6 +25,7 @@ from .activation import (
     Softsign,
     Tanh,
 )  # fmt: skip
+from .attention import MultiheadAttention
 from .cells import GRUCell, LSTMCell, RNNCell
 from .container import ModuleDict, ModuleList, ParameterList, Sequential
 from .conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
@@ -63,8 +64,15 @@ from .pooling import (
     MaxPool1d,
     MaxPool2d,
 )  # fmt: skip
+from .positions import LearnedPositions, SinusoidalPositions
 from .recurrent import GRU, LSTM, RNN
 from .regularization import Dropout, Dropout1d, Dropout2d
+from .transformer import (
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)  # fmt: skip
 from .upsampling import Upsample
 
 __all__ = [
@@ -111,6 +119,7 @@ __all__ = [
     "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
+    "LearnedPositions",
     "Linear",
     "LocalResponseNorm",
     "LogSigmoid",
@@ -123,6 +132,7 @@ __all__ = [
     "ModuleDict",
     "ModuleList",
     "MultiMarginLoss",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "Parameter",
@@ -134,11 +144,16 @@ __all__ = [
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SinusoidalPositions",
     "SmoothL1Loss",
     "Softmax",
     "Softplus",
     "Softsign",
     "Tanh",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "Unflatten",
     "Upsample",
     "functional",
