@@ -13,7 +13,7 @@ import functools
 import threading
 import types
 import weakref
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from math import prod
 from typing import Any
 
@@ -34,6 +34,7 @@ from .passes import optimize
 Run = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
 
 MANY_PROGRAMS = 8
+_ARRAYS = frozenset({np.ndarray, Tensor})
 _TENSOR = object()  # the place of a tensor among returned values
 
 
@@ -155,16 +156,16 @@ class Compiled:
         return self._lookup(args, kwargs)[0]
 
     def _lookup(self, args: Any, kwargs: Any) -> tuple[Program, list[np.ndarray]]:
-        plain = not kwargs and all(isinstance(x, (np.ndarray, Tensor)) for x in args)
+        plain = not kwargs and _ARRAYS.issuperset(map(type, args))
         leaves, structure = (args, len(args)) if plain else flatten((args, kwargs))
         arrays: list[np.ndarray] = []
         tokens: list[Hashable] = []
         for leaf in leaves:
             if isinstance(leaf, np.ndarray):
-                tokens.append((leaf.shape, leaf.dtype.char))
+                tokens += leaf.shape, leaf.dtype.char
                 arrays.append(leaf)
             elif isinstance(leaf, Tensor) and not isinstance(leaf, (Parameter, Buffer)):
-                tokens.append((leaf.shape, leaf.dtype, leaf.requires_grad))
+                tokens += leaf.type, leaf.requires_grad
                 arrays.append(leaf.numpy())
             else:
                 tokens.append(argument_token(leaf))
@@ -234,6 +235,7 @@ class Program:
         self._lock = threading.Lock()
         self._checks = _checks(graph)
         self._dtypes = [n.type.dtype.numpy for n in graph.inputs]
+        self._types = [n.type for n in graph.outputs]
         self._clock = Clock()
         self._storages = [t.bind_storage() for t in self.state]
         self._seen_values = -1
@@ -318,14 +320,17 @@ class Program:
         arrays = [np.asarray(a, d, order="C") for a, d in zip(inputs, self._dtypes, strict=True)]
         for check in self._checks:
             check(arrays)
-        return self._results(self._run(self.executable, arrays, 1))
+        values = self._run(self.executable, arrays, 1)
+        return self._results(map(_constant, values, self._types))
 
     def each(self, inputs: Sequence[np.ndarray]) -> Any:
         """Run the program once per row of the arguments."""
         arrays = [np.asarray(a, d, order="C") for a, d in zip(inputs, self._dtypes, strict=True)]
         for check in self._checks:
             check([a.reshape(-1, *a.shape[2:]) for a in arrays])
-        return self._results(self._run(self.executable.each, arrays, len(arrays[0])))
+        values = self._run(self.executable.each, arrays, len(arrays[0]))
+        types = [TensorType(v.shape, t.dtype) for v, t in zip(values, self._types, strict=True)]
+        return self._results(map(_constant, values, types))
 
     def _run(self, run: Run, arrays: list[np.ndarray], count: int) -> list[np.ndarray]:
         with self._lock:
@@ -336,8 +341,8 @@ class Program:
             finally:  # a row whose host call raises comes after rows that changed state
                 self._clock.count += count
 
-    def _results(self, values: list[np.ndarray]) -> Any:
-        results = [Tensor.of(_result(v)) for v in values]
+    def _results(self, nodes: Iterable[Node]) -> Any:
+        results = [Tensor.of(node) for node in nodes]
         for tensor in reversed(self._kept):
             tensor._grad = results.pop()
         if self._kept:  # other programs have to look, this one need not
@@ -386,9 +391,9 @@ def _could_have(tensor: Tensor, storage: Storage) -> bool:
     return tensor._storage is None and tensor.type == TensorType(array.shape, dtype_of(array.dtype))
 
 
-def _result(value: np.ndarray) -> Node:
+def _constant(value: np.ndarray, type: TensorType) -> Node:
     value.flags.writeable = False
-    return Node(CONSTANT, TensorType(value.shape, dtype_of(value.dtype)), data=value)
+    return Node(CONSTANT, type, data=value)
 
 
 def _place(leaf: Any, trace: Trace, inputs: list[Node]) -> Any:
@@ -492,6 +497,8 @@ def _check(
 
 def _in_shape(array: np.ndarray, shape: Shape) -> np.ndarray:
     """The values of an argument as the node sees them; all of them where they are of many steps."""
+    if array.shape == shape:
+        return array
     size = prod(shape)
     if array.size == size:
         return array.reshape(shape)

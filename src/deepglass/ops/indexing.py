@@ -43,7 +43,7 @@ def outside(index: np.ndarray, length: int) -> bool:
     Seen without its sign a negative number is large, so one pass over the array will do.
     """
     unsigned = index.view(f"u{index.itemsize}")
-    return bool(index.size) and bool(unsigned.max() >= length)
+    return index.size > 0 and int(unsigned.max()) >= length
 
 
 def check_positions(name: str, length: int, index: np.ndarray) -> None:

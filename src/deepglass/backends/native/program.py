@@ -11,11 +11,14 @@ import numpy as np
 from ...graph.graph import Graph
 from ...graph.kinds import Scan
 from ...graph.storage import aligned
+from ...graph.types import TensorType
 from .executable import Executable
 from .ir import HostCall, Window
 from .lower import ARENA, lower
 
 Addresses = np.ndarray | int
+
+_SMALL = 16_384  # bytes: copying them takes less time than asking NumPy where they are
 
 
 class NativeExecutable:
@@ -46,34 +49,42 @@ class NativeExecutable:
         self.code = [code for code, _ in self._steps if code is not None]
         known = {n.id: a for n, a in zip(graph.state, state, strict=True)}
         position = {n.id: k for k, n in enumerate(graph.inputs)}
-        self._inputs: list[tuple[int, int]] = []  # slot, argument
+        self._inputs: list[tuple[int, int, np.ndarray | None]] = []  # slot, argument, own memory
         results = len(lowered.slots) - len(graph.outputs)
         for k, node in enumerate(lowered.slots[:results]):
             if node.id in position:
-                self._inputs.append((k + 1, position[node.id]))
+                self._inputs.append((k + 1, position[node.id], self._own(k + 1, node.type)))
                 continue
             array = known.get(node.id, node.data)
             assert array is not None
             self._put(k + 1, array if node.id in known else np.ascontiguousarray(array))
         self._outputs = [
-            (results + k + 1, n.type.shape, n.type.dtype.numpy) for k, n in enumerate(graph.outputs)
+            (results + k + 1, n.type, self._own(results + k + 1, n.type))
+            for k, n in enumerate(graph.outputs)
         ]
 
     def __call__(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         table = self._table
-        for slot, k in self._inputs:
-            table[slot] = inputs[k].__array_interface__["data"][0]
+        for slot, k, own in self._inputs:
+            if own is not None:
+                np.copyto(own, inputs[k])
+            else:
+                table[slot] = inputs[k].__array_interface__["data"][0]
         outputs = []
-        for slot, shape, dtype in self._outputs:
-            array = np.empty(shape, dtype)
-            table[slot] = array.__array_interface__["data"][0]
-            outputs.append(array)
+        for slot, type, own in self._outputs:
+            if own is None:
+                array = np.empty(type.shape, type.dtype.numpy)
+                table[slot] = array.__array_interface__["data"][0]
+            outputs.append(array if own is None else own)
         for code, calls in self._steps:
             if code is not None:
                 code.run(table)
             if calls:
                 self._call_host(calls, inputs, outputs)
-        return outputs
+        return [
+            array if own is None else array.copy()
+            for array, (_, _, own) in zip(outputs, self._outputs, strict=True)
+        ]
 
     @property
     def runs_rows(self) -> bool:
@@ -86,7 +97,7 @@ class NativeExecutable:
         if not self.runs_rows:
             runs = [self([a[k, ...] for a in inputs]) for k in range(count)]
             return [np.stack(results) for results in zip(*runs, strict=True)]
-        outputs = [np.empty((count, *shape), dtype) for _, shape, dtype in self._outputs]
+        outputs = [np.empty((count, *t.shape), t.dtype.numpy) for _, t, _ in self._outputs]
         self.run_rows(count, [rows_of(a) for a in inputs], [rows_of(a) for a in outputs])
         return outputs
 
@@ -95,11 +106,19 @@ class NativeExecutable:
     ) -> None:
         """Run ``count`` times where inputs and outputs stand at these addresses, in order."""
         tables = np.tile(np.frombuffer(memoryview(self._table), np.int64), (count, 1))
-        for slot, k in self._inputs:
+        for slot, k, _ in self._inputs:
             tables[:, slot] = inputs[k]
         for (slot, _, _), addresses in zip(self._outputs, outputs, strict=True):
             tables[:, slot] = addresses
         self.code[0].each(tables)
+
+    def _own(self, slot: int, type: TensorType) -> np.ndarray | None:
+        """Memory of the program's own for a small argument or result."""
+        if type.bytes > _SMALL:
+            return None
+        array = aligned(type.shape, type.dtype.numpy)
+        self._put(slot, array)
+        return array
 
     def _put(self, slot: int, array: np.ndarray) -> None:
         """Let a slot stand for ``array`` as long as the program lives."""
@@ -113,7 +132,7 @@ class NativeExecutable:
         outputs: Sequence[np.ndarray],
     ) -> None:
         memory = self._memory.copy()
-        for slot, k in self._inputs:
+        for slot, k, _ in self._inputs:
             memory[slot] = inputs[k]
         for (slot, _, _), array in zip(self._outputs, outputs, strict=True):
             memory[slot] = array
