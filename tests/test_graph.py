@@ -250,6 +250,10 @@ REWRITES: dict[str, tuple[Any, Any, list[str], list[str]]] = {
         ["v₁ = 1 · x", "v₂ = v₁ · 1", "v₃ = v₂ / 1", "v₄ = v₃ + x", "return v₄"],
         ["v₁ = x + x", "return v₁"],
     ),
+    "neutral_addend": (
+        simplify, lambda x: x + -0.0 + 0.0,
+        ["v₁ = x + -0", "v₂ = v₁ + 0", "return v₂"], ["v₁ = x + 0", "return v₁"],
+    ),
     "merge_common": (
         merge_common, lambda x: x.exp() + x.exp(),
         ["v₁ = exp(x)", "v₂ = exp(x)", "v₃ = v₁ + v₂", "return v₃"],

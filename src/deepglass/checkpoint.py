@@ -12,21 +12,10 @@ from .graph.graph import Node, since_now
 from .graph.kinds import After
 from .graph.op import Op
 from .graph.region import Region
-from .graph.tensor import Tensor, apply, read
+from .graph.tensor import Tensor, read
 from .graph.trace import active_trace, grad_enabled, record
 from .graph.tree import map_leaves
-from .ops.samples import cases
-
-AFTER = Op(
-    name="after",
-    infer=lambda x, *others: x,
-    reference=lambda x, *others: x,
-    kernel=After(),
-    gradient=(lambda g, y, *inputs: g, None),
-    samples=cases((((2, 3), (5,)), {}), (((), (7,)), {}), (((0, 3), ()), {})),
-    notation="{0} after {1}",
-    doc="The first input, to be had only once the others are.",
-)
+from .ops.after import after
 
 
 def _pullback(
@@ -34,7 +23,7 @@ def _pullback(
 ) -> list[Tensor | None]:
     """Compute the region again, from its inputs, and go back through it."""
     if active_trace() is not None:  # else it would be found equal to the first time
-        inputs = tuple(apply(AFTER, x, g) for x in inputs)
+        inputs = tuple(after(x, g) for x in inputs)
     return [None, *gradients_through(region, inputs, wanted[1:], g)]
 
 

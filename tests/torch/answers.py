@@ -248,6 +248,13 @@ def _binary_cross_entropy(x: Tensor, target: Tensor) -> Tensor:
     return loss + (target - target.detach()) * (no - yes)
 
 
+def _attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, keep: Tensor, scale: float) -> Tensor:
+    """PyTorch's, and written out where weights are dropped, which is random there."""
+    if (keep == 1).all():
+        return F.scaled_dot_product_attention(q, k, v, bias, scale=scale)
+    return (q @ k.mT * scale + bias).softmax(-1) * keep @ v
+
+
 CALLS: dict[str, Call] = {
     "after": lambda x, *others: x.clone(),
     "alias": lambda x: x.clone(),
@@ -335,6 +342,7 @@ CALLS: dict[str, Call] = {
     "resample": _resample,
     "shift_right": lambda x, amount: (x >> amount) & ((1 << (64 - amount)) - 1),  # of int64
     "ndtri": torch.special.ndtri,
+    "attention": _attention,
     "relu": torch.relu,
     "softmax": torch.softmax,
     "log_softmax": torch.log_softmax,

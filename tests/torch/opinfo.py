@@ -115,6 +115,10 @@ LEFT_OUT: dict[str, tuple[str, Callable[[Any], bool]]] = {
         "another stream of random numbers, or no batch",
         lambda s: _random(s) or s.input.ndim < 4,
     ),
+    "nn.functional.scaled_dot_product_attention": (
+        "another stream of random numbers",
+        lambda s: s.kwargs.get("dropout_p", 0) > 0,
+    ),
     "nn.functional.hinge_embedding_loss": (
         "targets other than 1 and -1",
         lambda s: not bool((s.args[0].abs() == 1).all()),

@@ -42,6 +42,7 @@ from ..ops.adaptive import (
     adaptive_max_pool1d,
     adaptive_max_pool2d,
 )  # fmt: skip
+from ..ops.attention import scaled_dot_product_attention
 from ..ops.binary import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -67,8 +68,9 @@ __all__ = [
     "heaviside", "hinge_embedding_loss", "hinge_loss", "huber_loss", "interpolate", "kl_div",
     "l1_loss", "layer_norm", "leaky_relu", "linear", "local_response_norm", "log_softmax",
     "logsigmoid", "max_pool1d", "max_pool2d", "mish", "mse_loss", "multi_margin_loss",
-    "nll_loss", "one_hot", "pad", "prelu", "relu", "relu6", "rms_norm", "selu", "sigmoid",
-    "silu", "smooth_l1_loss", "softmax", "softplus", "softsign", "tanh", "unfold",
+    "nll_loss", "one_hot", "pad", "prelu", "relu", "relu6", "rms_norm",
+    "scaled_dot_product_attention", "selu", "sigmoid", "silu", "smooth_l1_loss", "softmax",
+    "softplus", "softsign", "tanh", "unfold",
 ]  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import copysign
 
 import numpy as np
 
@@ -129,6 +130,14 @@ def neutral_factor(node: Node) -> Node | None:
     return y if node.op.name == "mul" and scalar(x) == 1 else None
 
 
+def neutral_addend(node: Node) -> Node | None:
+    """x + -0.0    -->    x"""
+    if node.op.name != "add" or not node.type.dtype.is_float:
+        return None
+    number = scalar(node.inputs[1])
+    return node.inputs[0] if number == 0 and copysign(1, number) < 0 else None
+
+
 def constant(origin: Node, value: np.ndarray) -> Node:
     """Return a constant node in the place of ``origin``."""
     node = derived(origin, CONSTANT, (), {}, TensorType(value.shape, origin.type.dtype))
@@ -157,4 +166,5 @@ RULES: tuple[Rule, ...] = (
     fold_constants,
     one_number,
     neutral_factor,
+    neutral_addend,
 )
