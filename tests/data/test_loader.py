@@ -26,7 +26,6 @@ from deepglass.data import (
     TensorDataset,
     TransformDataset,
     sample_rng,
-    transforms,
 )
 from deepglass.errors import DataError, ShapeError
 
@@ -349,54 +348,3 @@ class TestEnds:
         )  # fmt: skip
         assert done.returncode == 1
         assert 'outside `if __name__ == "__main__":`' in done.stderr.splitlines()[-1]
-
-
-class TestTransforms:
-    """Checked by hand; that what is random depends on the sample is checked above."""
-
-    def test_values(self) -> None:
-        image = np.arange(12, dtype=np.uint8).reshape(1, 3, 4)
-        flip = transforms.RandomHorizontalFlip(1)
-        assert flip(image)[0, 0].tolist() == [3, 2, 1, 0]
-        assert transforms.RandomHorizontalFlip(0)(image) is image
-        scaled = transforms.Compose([transforms.ToFloat(), transforms.Normalize(0.5, 0.25)])(image)
-        np.testing.assert_allclose(scaled, (image / 255 - 0.5) / 0.25, rtol=1e-5)
-        assert scaled.dtype == np.float32
-        assert transforms.ToFloat()(np.array([300])).tolist() == [300]
-
-    def test_channels_have_means_of_their_own(self) -> None:
-        image = np.ones((2, 3, 5), np.float32)
-        found = transforms.Normalize([1, 0], [2, 4])(image)
-        assert found[:, 0, 0].tolist() == [0, 0.25]
-
-    def test_crops_are_parts_and_reach_every_place(self) -> None:
-        image = np.arange(35).reshape(1, 5, 7)
-        dg.manual_seed(1)
-        crop = transforms.RandomCrop((4, 5))
-        found = {int(crop(image)[0, 0, 0]) for _ in range(100)}
-        assert found == {7 * top + left for top in range(2) for left in range(3)}
-        assert crop(image).shape == (1, 4, 5)
-        padded = [transforms.RandomCrop(5, padding=1)(image) for _ in range(60)]
-        assert any((p[0, 0] == 0).all() for p in padded)
-
-    def test_half_of_all_samples_are_flipped(self) -> None:
-        row = np.arange(3).reshape(1, 1, 3)
-        data = TransformDataset(
-            TensorDataset(np.tile(row, (400, 1, 1, 1))), transforms.RandomHorizontalFlip()
-        )
-        flipped = np.concatenate([b.numpy()[:, 0, 0, 0] == 2 for (b,) in DataLoader(data, 50)])
-        assert 160 < flipped.sum() < 240
-
-    def test_targets_change_too(self) -> None:
-        data = TransformDataset(TensorDataset([1.0], [2]), None, transforms.OneHot(4))
-        assert data[0][1].tolist() == [0, 0, 1, 0]
-
-    def test_what_does_not_fit(self) -> None:
-        with pytest.raises(DataError, match="between 0 and 3; got 4"):
-            transforms.OneHot(4)(4)
-        with pytest.raises(DataError, match="std is positive; got 0"):
-            transforms.Normalize(0, 0)
-        with pytest.raises(DataError, match="0 to 1; got 2"):
-            transforms.RandomHorizontalFlip(2)
-        with pytest.raises(ShapeError, match=r"at least \(9, 9\).*got \(5, 7\)"):
-            transforms.RandomCrop(9, padding=1)(np.zeros((3, 3, 5)))

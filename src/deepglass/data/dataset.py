@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import DataError, ShapeError
 from .stream import start_sample
+from .transforms import Transform
 
 Fields = tuple[np.ndarray, ...]
 
@@ -33,11 +34,15 @@ class Dataset:
 
         An error on the way says which sample it was.
         """
+        return self._each(indices, self.__getitem__)
+
+    def _each(self, indices: np.ndarray, make: Callable[[int], Any]) -> list[Any]:
+        """Make something of every sample, with random numbers of its own."""
         found = []
         for index in indices.tolist():
             start_sample(index)
             try:
-                found.append(self[index])
+                found.append(make(index))
             except Exception as error:
                 error.add_note(f"while sample {index} of {type(self).__name__} was made")
                 raise
@@ -203,8 +208,28 @@ class TransformDataset(Dataset):
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> Any:
+        first, *rest = self._fetched(index)
+        return (first if self.transform is None else self.transform(first), *rest)
+
+    def batch(self, indices: np.ndarray) -> Fields:
+        """Return samples, stacked; a `Transform` changes all that have one size at once."""
+        transform = self.transform
+        if not (isinstance(transform, Transform) and transform.together):
+            return super().batch(indices)
+        drawn = self._each(indices, lambda index: (self._fetched(index), transform.draw()))
+        images = [np.asarray(sample[0]) for sample, _ in drawn]
+        numbers = np.stack([n for _, n in drawn])
+        if len({x.shape for x in images}) == 1:
+            changed = transform.apply(np.stack(images), numbers)
+        else:
+            each = zip(images, numbers, strict=True)
+            (changed,) = collate([transform.apply(x[None], n[None])[0] for x, n in each])
+        rest = [sample[1:] for sample, _ in drawn]
+        return (changed, *(collate(rest) if rest[0] else ()))
+
+    def _fetched(self, index: int) -> tuple[Any, ...]:
+        """A sample before its input changes."""
         sample = list(self.dataset[index])
-        for place, change in enumerate((self.transform, self.target_transform)):
-            if change is not None:
-                sample[place] = change(sample[place])
+        if self.target_transform is not None:
+            sample[1] = self.target_transform(sample[1])
         return tuple(sample)

@@ -30,7 +30,7 @@ class Stream:
 
     def __init__(self, seed: int, epoch: int) -> None:
         self.key = np.array([seed, epoch], np.uint64)
-        self._sample = 0
+        self._sample, self._started = 0, False
         self._rng: np.random.Generator | None = None
 
     def order(self, count: int) -> np.ndarray:
@@ -40,14 +40,24 @@ class Stream:
 
     def start(self, sample: int) -> None:
         """Go to the numbers of this sample."""
-        self._sample, self._rng = sample, None
+        self._sample, self._started = sample, False
 
     @property
     def rng(self) -> np.random.Generator:
-        """The numbers of the sample at hand, made when a transform first asks."""
+        """The numbers of the sample at hand; good until the next sample."""
         if self._rng is None:
-            counter = [0, self._sample, 0, SAMPLES]
-            self._rng = np.random.Generator(np.random.Philox(key=self.key, counter=counter))
+            self._rng = np.random.Generator(np.random.Philox(key=self.key))
+        if not self._started:  # a state that is set costs a quarter of a new generator
+            counter = np.array([0, self._sample, 0, SAMPLES], np.uint64)
+            self._rng.bit_generator.state = {
+                "bit_generator": "Philox",
+                "state": {"counter": counter, "key": self.key},
+                "buffer": np.zeros(4, np.uint64),
+                "buffer_pos": 4,
+                "has_uint32": 0,
+                "uinteger": 0,
+            }
+            self._started = True
         return self._rng
 
 
