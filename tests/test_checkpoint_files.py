@@ -27,8 +27,8 @@ from deepglass.errors import DataError
 from deepglass.files import replace_file
 from deepglass.models import MLP
 from deepglass.optim.lr_scheduler import CosineAnnealingLR
+from deepglass.tensorfile import read_tensors, write_tensors
 from deepglass.train import Trainer, accuracy, load, load_checkpoint, save, save_checkpoint
-from deepglass.train.tensorfile import read_tensors, write_tensors
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(dg.__file__).parents[1])}

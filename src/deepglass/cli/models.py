@@ -6,6 +6,7 @@ from typing import Any
 
 from ..config.choice import options_of
 from ..models import DESIGNS, Sizes
+from ..nn import init
 from .arguments import Json
 from .screen import listing, print_json
 
@@ -28,7 +29,8 @@ def models(json: Json = False) -> None:
     found: list[dict[str, Any]] = []
     for name, design in DESIGNS.items():
         sizes = next(USUAL[kind] for kind in USUAL if kind in design.kinds)
-        weights = sum(p.numel() for p in design.make(sizes).parameters())
+        with init.unfilled():
+            weights = sum(p.numel() for p in design.make(sizes).parameters())
         options = {key: default for key, (_, default) in options_of(design.make).items()}
         found.append(
             {

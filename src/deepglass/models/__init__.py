@@ -9,6 +9,20 @@ from .mlp import MLP
 from .neuron import McCullochPitts
 from .perceptron import Perceptron, mistake_bound
 from .registry import REGISTERED, build, config_of
+from .resnet import ResNet, resnet18, resnet34, resnet50, resnet101, resnet152
+from .resnet_cifar import (
+    ResNetCIFAR,
+    plain20,
+    plain32,
+    plain44,
+    plain56,
+    resnet20,
+    resnet32,
+    resnet44,
+    resnet56,
+    resnet110,
+    resnet1202,
+)
 from .window import WindowForecaster
 
 __all__ = [
@@ -22,9 +36,26 @@ __all__ = [
     "Perceptron",
     "RecurrentForecaster",
     "RecurrentLanguageModel",
+    "ResNet",
+    "ResNetCIFAR",
     "Sizes",
     "WindowForecaster",
     "build",
     "config_of",
     "mistake_bound",
+    "plain20",
+    "plain32",
+    "plain44",
+    "plain56",
+    "resnet18",
+    "resnet20",
+    "resnet32",
+    "resnet34",
+    "resnet44",
+    "resnet50",
+    "resnet56",
+    "resnet101",
+    "resnet110",
+    "resnet152",
+    "resnet1202",
 ]

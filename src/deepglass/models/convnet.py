@@ -92,15 +92,3 @@ class ConvNet(Module):
             "widths": list(self.widths),
             "dropout": self.dropout,
         }
-
-    @staticmethod
-    def count(
-        channels: int, classes: int, widths: Sequence[int] = (16, 32, 64), dropout: float = 0.0
-    ) -> int:
-        """Return how many numbers such a network holds, those of the normalisation included.
-
-        >>> ConvNet.count(1, 2, [3])
-        48
-        """
-        stages = sum(9 * a * b + 4 * b + 1 for a, b in pairwise((channels, *widths)))
-        return stages + (widths[-1] + 1) * classes

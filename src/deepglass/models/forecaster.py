@@ -63,16 +63,3 @@ class RecurrentForecaster(Module):
         """Return the arguments that make a network of this form."""
         names = ("features", "horizon", "hidden", "layers", "dropout")
         return {name: getattr(self, name) for name in names}
-
-    @staticmethod
-    def count(
-        features: int, horizon: int, hidden: int = 64, layers: int = 1, dropout: float = 0.0
-    ) -> int:
-        """Return how many weights and biases such a network has.
-
-        >>> RecurrentForecaster.count(2, 3, hidden=5)
-        153
-        """
-        inputs = features + hidden * (layers - 1)
-        units = 3 * hidden * (inputs + layers * (hidden + 2))
-        return units + (hidden + 1) * horizon

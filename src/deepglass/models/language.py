@@ -62,16 +62,3 @@ class RecurrentLanguageModel(Module):
         """Return the arguments that make a network of this form."""
         names = ("vocabulary", "width", "hidden", "layers", "dropout")
         return {name: getattr(self, name) for name in names}
-
-    @staticmethod
-    def count(
-        vocabulary: int, width: int = 64, hidden: int = 256, layers: int = 1, dropout: float = 0.0
-    ) -> int:
-        """Return how many weights and biases such a network has.
-
-        >>> RecurrentLanguageModel.count(7, 2, 3)
-        105
-        """
-        inputs = width + hidden * (layers - 1)
-        units = 3 * hidden * (inputs + layers * (hidden + 2))
-        return vocabulary * width + units + (hidden + 1) * vocabulary

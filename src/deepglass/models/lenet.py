@@ -91,13 +91,3 @@ class LeNet5(Module):
         """Return the arguments that make a network of this form."""
         names = ("channels", "classes", "size", "activation", "pooling")
         return {name: getattr(self, name) for name in names}
-
-    @staticmethod
-    def count(channels: int = 1, classes: int = 10, **_: Any) -> int:
-        """Return how many weights and biases such a network has.
-
-        >>> LeNet5.count()
-        61706
-        """
-        convolutions = (25 * channels + 1) * 6 + (25 * 6 + 1) * 16
-        return convolutions + 401 * 120 + 121 * 84 + 85 * classes

@@ -79,16 +79,6 @@ class MLP(Module):
             "dropout": self.dropout,
         }
 
-    @staticmethod
-    def count(sizes: Sequence[int], activation: str = "relu", dropout: float = 0.0) -> int:
-        """Return how many weights and biases a network of these sizes has.
-
-        >>> MLP.count([2, 3, 1])
-        13
-        """
-        _check(sizes)
-        return sum((inputs + 1) * outputs for inputs, outputs in pairwise(sizes))
-
 
 def _check(sizes: Sequence[int]) -> None:
     whole = isinstance(sizes, (list, tuple)) and all(type(n) is int and n > 0 for n in sizes)

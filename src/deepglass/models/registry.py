@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
+from inspect import signature
 from typing import Any, get_args
 
 from ..errors import DataError
+from ..nn import init
 from ..nn.module import Module
 from .convnet import ConvNet
 from .forecaster import RecurrentForecaster
 from .language import RecurrentLanguageModel
 from .lenet import LeNet5
 from .mlp import MLP
+from .resnet import ResNet
+from .resnet_cifar import ResNetCIFAR
 from .window import WindowForecaster
 
-# Each has config(), the arguments that make one like it, and count(**arguments), the numbers
-# it will hold, told before any is made.
+# Each has config(), the arguments that make one like it.
 Registered = (
-    MLP | LeNet5 | ConvNet | WindowForecaster | RecurrentForecaster | RecurrentLanguageModel
+    MLP
+    | LeNet5
+    | ConvNet
+    | ResNet
+    | ResNetCIFAR
+    | WindowForecaster
+    | RecurrentForecaster
+    | RecurrentLanguageModel
 )
 REGISTERED: dict[str, type[Registered]] = {kind.__name__: kind for kind in get_args(Registered)}
 
@@ -40,15 +51,16 @@ def config_of(model: Module) -> dict[str, Any]:
 
 
 def build(config: Mapping[str, Any], numbers: int | None = None) -> Module:
-    """Return the network a configuration describes, with fresh weights.
+    """Return the network a configuration describes.
 
     Args:
         config: "model", a registered name, and "arguments" for it.
-        numbers: how many weights there are to fill it; checked before any is made.
+        numbers: how many there are to fill it, for which its weights wait; fresh weights
+            unless given.
 
     Raises:
-        DataError: an unknown name, arguments that it does not take, or another number of
-            weights.
+        DataError: an unknown name, arguments that it does not take, or more weights than
+            ``numbers``, found before any has taken memory.
     """
     name, arguments = config.get("model"), config.get("arguments")
     if not isinstance(name, str) or name not in REGISTERED or not isinstance(arguments, dict):
@@ -57,15 +69,10 @@ def build(config: Mapping[str, Any], numbers: int | None = None) -> Module:
             f"{name!r} and {arguments!r}."
         )
     kind = REGISTERED[name]
+    if unknown := arguments.keys() - (signature(kind).parameters.keys() - {"generator"}):
+        raise DataError(f"model file: arguments that {name} takes; got {', '.join(unknown)}.")
     try:
-        needed = kind.count(**arguments)
-        if numbers is not None and needed != numbers:
-            raise DataError(
-                f"model file: {name} with {arguments} has {needed} weights; the file holds "
-                f"{numbers}."
-            )
-        return kind(**arguments)
+        with nullcontext() if numbers is None else init.unfilled(numbers):
+            return kind(**arguments)
     except (TypeError, ValueError) as error:
-        if isinstance(error, DataError):
-            raise
         raise DataError(f"model file: arguments that {name} takes; {error}") from error

@@ -70,14 +70,3 @@ class WindowForecaster(Module):
             "activation": self.network.activation,
             "dropout": self.network.dropout,
         }
-
-    @staticmethod
-    def count(
-        window: int, features: int, horizon: int, hidden: Sequence[int] = (), **_: Any
-    ) -> int:
-        """Return how many weights and biases such a network has.
-
-        >>> WindowForecaster.count(7, 2, 3)
-        45
-        """
-        return MLP.count([window * features, *hidden, horizon])

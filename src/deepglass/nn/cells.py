@@ -6,15 +6,14 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from ..errors import DomainError, ShapeError
-from ..graph.tensor import Parameter, Tensor, as_tensor
+from ..graph.tensor import Tensor, as_tensor
 from ..ops import cat, chunk, narrow, relu, sigmoid, tanh, unsqueeze
 from ..ops.random import Generator
 from . import functional as F
 from .init import uniform_
 from .module import Module
+from .unfilled import empty
 
 NONLINEARITIES: dict[str, Callable[[Any], Tensor]] = {"tanh": tanh, "relu": relu}
 
@@ -77,10 +76,6 @@ def nonlinearity_of(name: str, nonlinearity: str) -> Callable[[Any], Tensor]:
             f"{nonlinearity!r}. Choose one of them."
         )
     return NONLINEARITIES[nonlinearity]
-
-
-def empty(*shape: int) -> Parameter:
-    return Parameter(np.empty(shape, np.float32))
 
 
 class _Cell(Module):

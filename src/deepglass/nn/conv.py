@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from ..errors import DomainError
-from ..graph.tensor import Parameter, Tensor
+from ..graph.tensor import Tensor
 from ..ops.random import Generator
 from ..ops.window import per_axis
 from . import functional as F
 from .init import default_weight_
 from .module import Module
+from .unfilled import empty
 
 
 class _Convolution(Module):
@@ -63,8 +62,8 @@ class _Convolution(Module):
         self.groups = groups
         self.padding_mode = padding_mode
         shape = (*self._channels(), *self.kernel_size)
-        self.weight = Parameter(np.empty(shape, np.float32))
-        self.bias = Parameter(np.empty(out_channels, np.float32)) if bias else None
+        self.weight = empty(*shape)
+        self.bias = empty(out_channels) if bias else None
         default_weight_(self.weight, self.bias, generator)
 
     def _channels(self) -> tuple[int, int]:
@@ -113,6 +112,7 @@ class Conv1d(_Convolution):
             (length + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1)
         weight: (out_channels, in_channels / groups, kernel_size)
 
+    >>> import numpy as np
     >>> Conv1d(2, 3, 5, stride=2)(Tensor(np.zeros((1, 2, 9), "float32"))).shape
     (1, 3, 3)
     """
@@ -142,6 +142,7 @@ class Conv2d(_Convolution):
             (height + 2 padding - dilation (kernel - 1) - 1) // stride + 1, ... width)
         weight: (out_channels, in_channels / groups, kernel height, kernel width)
 
+    >>> import numpy as np
     >>> Conv2d(1, 6, 5, padding=2)(Tensor(np.zeros((1, 1, 28, 28), "float32"))).shape
     (1, 6, 28, 28)
     """
@@ -206,6 +207,7 @@ class ConvTranspose1d(_TransposedConvolution):
             + dilation (kernel_size - 1) + output_padding + 1)
         weight: (in_channels, out_channels / groups, kernel_size)
 
+    >>> import numpy as np
     >>> ConvTranspose1d(3, 2, 4, stride=2, padding=1)(Tensor(np.zeros((1, 3, 5), "float32"))).shape
     (1, 2, 10)
     """
@@ -235,6 +237,7 @@ class ConvTranspose2d(_TransposedConvolution):
             + dilation (kernel - 1) + output_padding + 1, ... width)
         weight: (in_channels, out_channels / groups, kernel height, kernel width)
 
+    >>> import numpy as np
     >>> ConvTranspose2d(3, 2, 2, stride=2)(Tensor(np.zeros((1, 3, 5, 7), "float32"))).shape
     (1, 2, 10, 14)
     """

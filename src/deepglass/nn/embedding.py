@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ..errors import DomainError
-from ..graph.tensor import Parameter, Tensor
+from ..graph.tensor import Tensor
 from ..graph.trace import set_grad_enabled
 from ..ops.random import Generator
 from . import functional as F
 from .init import normal_
 from .module import Module
+from .unfilled import empty, filling
 
 
 class Embedding(Module):
@@ -55,9 +54,9 @@ class Embedding(Module):
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
         self.padding_idx = None if padding_idx is None else padding_idx % num_embeddings
-        self.weight = Parameter(np.empty((num_embeddings, embedding_dim), np.float32))
+        self.weight = empty(num_embeddings, embedding_dim)
         normal_(self.weight, generator=generator)
-        if self.padding_idx is not None:
+        if self.padding_idx is not None and filling():
             with set_grad_enabled(False):
                 self.weight[self.padding_idx] = 0.0
 

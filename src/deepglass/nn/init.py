@@ -8,6 +8,7 @@ one is given. A weight is (out, in, ...): ``fan_in`` is how many inputs one outp
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,14 +16,16 @@ import numpy as np
 from ..errors import DomainError, ShapeError
 from ..graph.tensor import Tensor
 from ..graph.trace import set_grad_enabled
+from ..graph.types import Shape
 from ..ops.piecewise import clamp
 from ..ops.quantile import ndtri
 from ..ops.random import Generator, normal, randn, uniform
+from .unfilled import filling, unfilled
 
 __all__ = [
     "calculate_gain", "constant_", "eye_", "fans", "kaiming_normal_", "kaiming_uniform_",
     "lecun_normal_", "lecun_uniform_", "normal_", "ones_", "orthogonal_", "trunc_normal_",
-    "uniform_", "xavier_normal_", "xavier_uniform_", "zeros_",
+    "unfilled", "uniform_", "xavier_normal_", "xavier_uniform_", "zeros_",
 ]  # fmt: skip
 
 _GAINS = {
@@ -31,10 +34,32 @@ _GAINS = {
 }  # fmt: skip
 
 
+PIECE = 2**18  # numbers drawn at once
+
+
 def _fill(tensor: Tensor, value: Any) -> Tensor:
-    with set_grad_enabled(False):
-        tensor.copy_(value)
+    if filling():
+        with set_grad_enabled(False):
+            tensor.copy_(value)
     return tensor
+
+
+def _draw(tensor: Tensor, draw: Callable[[Shape], Tensor]) -> Tensor:
+    """Fill with what ``draw`` returns for a shape.
+
+    A large tensor is filled in pieces that stay in the cache; its numbers are the same, as
+    those of a stream depend on their place alone.
+    """
+    size = tensor.numel()
+    if not filling():
+        return tensor
+    if size <= PIECE:
+        return _fill(tensor, draw(tensor.shape))
+    values = np.empty(size, tensor.dtype.numpy)
+    for start in range(0, size, PIECE):
+        piece = values[start : start + PIECE]
+        piece[:] = draw(piece.shape).numpy()
+    return _fill(tensor, values.reshape(tensor.shape))
 
 
 # the same for all -----------------------------------------------------------------------
@@ -77,14 +102,18 @@ def uniform_(
     tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
     """Fill ``tensor`` with numbers drawn uniformly from [a, b)."""
-    return _fill(tensor, uniform(a, b, tensor.shape, generator=generator, dtype=tensor.dtype))
+    return _draw(
+        tensor, lambda shape: uniform(a, b, shape, generator=generator, dtype=tensor.dtype)
+    )
 
 
 def normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
     """Fill ``tensor`` with numbers drawn from a normal distribution."""
-    return _fill(tensor, normal(mean, std, tensor.shape, generator=generator, dtype=tensor.dtype))
+    return _draw(
+        tensor, lambda shape: normal(mean, std, shape, generator=generator, dtype=tensor.dtype)
+    )
 
 
 def trunc_normal_(
@@ -116,9 +145,12 @@ def trunc_normal_(
             f"trunc_normal_: some of the distribution lies between a and b; got a={a}, b={b} for "
             f"mean {mean} and standard deviation {std}."
         )
-    with set_grad_enabled(False):
-        drawn = uniform(ends[0], ends[1], tensor.shape, generator=generator, dtype="float64")
-        return _fill(tensor, clamp(ndtri(drawn) * (side * std) + mean, a, b))
+
+    def draw(shape: Shape) -> Tensor:
+        drawn = uniform(ends[0], ends[1], shape, generator=generator, dtype="float64")
+        return clamp(ndtri(drawn) * (side * std) + mean, a, b)
+
+    return _draw(tensor, draw)
 
 
 # by the number of connections -----------------------------------------------------------

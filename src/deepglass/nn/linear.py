@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ..errors import DomainError
-from ..graph.tensor import Parameter, Tensor
+from ..graph.tensor import Tensor
 from ..ops.movement import flatten, unflatten
 from ..ops.random import Generator
 from . import functional as F
 from .init import default_weight_
 from .module import Module
+from .unfilled import empty
 
 
 class Linear(Module):
@@ -49,8 +48,8 @@ class Linear(Module):
             )
         self.in_features = in_features
         self.out_features = out_features
-        self.weight = Parameter(np.empty((out_features, in_features), np.float32))
-        self.bias = Parameter(np.empty(out_features, np.float32)) if bias else None
+        self.weight = empty(out_features, in_features)
+        self.bias = empty(out_features) if bias else None
         default_weight_(self.weight, self.bias, generator)
 
     def forward(self, x: Any) -> Tensor:

@@ -328,8 +328,8 @@ class Module(Traceable):
             (missing_keys, unexpected_keys): empty, or with ``strict`` False what did not match.
 
         Raises:
-            DataError: names (with ``strict``) or shapes differ. All are listed, and nothing
-                was changed.
+            DataError: names (with ``strict``) or shapes differ. The first are listed, and
+                nothing was changed.
         """
         return load(dict(self._every_name()), state_dict, strict)
 

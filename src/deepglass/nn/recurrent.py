@@ -19,7 +19,6 @@ from .cells import (
     NONLINEARITIES,
     apart,
     check_sizes,
-    empty,
     gru_step,
     lstm_step,
     nonlinearity_of,
@@ -27,6 +26,7 @@ from .cells import (
 )
 from .init import uniform_
 from .module import Module
+from .unfilled import empty
 
 States = tuple[Tensor, ...]
 

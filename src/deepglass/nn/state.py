@@ -11,6 +11,8 @@ from ..errors import DataError
 from ..graph.tensor import Tensor
 from ..graph.trace import set_grad_enabled
 
+SHOWN = 5  # names in a message
+
 
 class IncompatibleKeys(NamedTuple):
     """The names in which a module and a state dict differ."""
@@ -26,7 +28,7 @@ def load(
 
     Raises:
         TypeError: ``state_dict`` is no mapping.
-        DataError: names (with ``strict``) or shapes differ; the message lists all of them.
+        DataError: names (with ``strict``) or shapes differ; the message lists the first of them.
     """
     if not isinstance(state_dict, Mapping):
         raise TypeError(
@@ -43,10 +45,12 @@ def load(
         for name, value in values.items()
         if value.shape != own[name].shape
     ]
-    problems = others
+    problems = []
     if strict:
         found = {"missing": names.missing_keys, "unexpected": names.unexpected_keys}
-        problems = [f"{k} {', '.join(v)}" for k, v in found.items() if v] + others
+        problems = [f"{k} {_some(v, ', ')}" for k, v in found.items() if v]
+    if others:
+        problems.append(_some(others, "; "))
     if problems:
         raise DataError(
             "load_state_dict: names and shapes are those of the module, of which nothing was "
@@ -65,6 +69,13 @@ def to_numpy(value: Any) -> np.ndarray:
         if str(value.dtype) == "torch.bfloat16":  # which NumPy does not have
             value = value.float()
     return np.asarray(value)
+
+
+def _some(found: Sequence[str], between: str) -> str:
+    """The first few of many in words."""
+    more = len(found) - SHOWN
+    shown = between.join(found[:SHOWN])
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _advice(missing: Sequence[str], unexpected: Sequence[str], shapes: bool) -> str:

@@ -13,8 +13,8 @@ from ..graph.tensor import Tensor
 from ..ops.random import default_generator
 from ..runs import Run
 from ..runs.folder import BEST, RECORD
+from ..tensorfile import read_tensors
 from ..train import load_checkpoint
-from ..train.tensorfile import read_tensors
 
 EXPLAINED = 10**9  # multiply-adds for the recorded batch at most: large networks take fewer samples
 

@@ -14,8 +14,8 @@ from .. import __version__
 from ..config import METRICS, Config, save_config
 from ..errors import DataError
 from ..models import config_of
+from ..tensorfile import write_tensors
 from ..train import Callback, Checkpoints, CSVLog, EarlyStopping, Epoch, load_checkpoint
-from ..train.tensorfile import write_tensors
 from .assemble import Assembled
 from .choose import Partial, plan
 from .folder import BEST, CONFIG, LAST, RECORD, RunFolder, named_folder, new_folder

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from ..reading import reading
+from ..tensorfile import read_tensors, write_tensors
 from .callbacks import Best, Callback
 from .progress import Epoch, Progress
-from .reading import reading
-from .tensorfile import read_tensors, write_tensors
 from .trainer import Trainer
 
 KEY, FORMAT = "deepglass checkpoint", 1

@@ -16,8 +16,8 @@ from ..errors import DataError
 from ..graph.types import dtype_of, promote
 from ..models.registry import build, config_of
 from ..nn.module import Module
-from .reading import reading
-from .tensorfile import read_tensors, write_tensors
+from ..reading import reading
+from ..tensorfile import read_tensors, write_tensors
 
 KEY = "deepglass"
 

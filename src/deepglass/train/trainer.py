@@ -21,11 +21,11 @@ from ..nn.module import Module
 from ..ops.random import Generator, default_generator
 from ..optim import Optimizer
 from ..optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from ..reading import reading
 from .callbacks import Callback
 from .feed import Feed
 from .metrics import Metric
 from .progress import Epoch, Progress
-from .reading import reading
 from .run import MOST_STEPS, Run, Seen, joined
 from .steps import Loss, Prepare, Steps
 from .targets import try_targets

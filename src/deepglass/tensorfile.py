@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError
-from ..files import replace_file
-from ..graph.types import dtype_of
+from .errors import DataError
+from .files import replace_file
+from .graph.types import dtype_of
 from .reading import reading
 
 # What safetensors calls our types.

@@ -1,0 +1,60 @@
+"""Where the weights of a network come from: chance, or a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from ..errors import DataError
+from ..nn import Conv2d, Linear, init
+from ..nn.module import Module
+from ..ops.random import Generator
+from ..tensorfile import read_tensors
+
+Network = TypeVar("Network", bound=Module)
+
+
+def fill_rectified(network: Module, generator: Generator | None) -> None:
+    """Fill convolutions so that gradients keep their size through ReLU, linear layers as usual.
+
+    Source: He, Zhang, Ren and Sun (2015), "Delving deep into rectifiers", equation 14.
+    """
+    for layer in network.modules():
+        if isinstance(layer, Conv2d):
+            init.kaiming_normal_(
+                layer.weight, mode="fan_out", nonlinearity="relu", generator=generator
+            )
+        elif isinstance(layer, Linear):
+            init.default_weight_(layer.weight, layer.bias, generator)
+
+
+def with_weights(make: Callable[[], Network], path: str | Path | None) -> Network:
+    """Return the network with the weights of a file, or with fresh ones where there is none.
+
+    Args:
+        make: returns the network.
+        path: of a safetensors file with the names and shapes of the network. Counters of batch
+            normalisation, which older files lack, may be missing.
+
+    Raises:
+        DataError: the file is damaged, or its names or shapes are others.
+        OSError: it cannot be read.
+    """
+    if path is None:
+        return make()
+    arrays, _ = read_tensors(path)
+    with init.unfilled():
+        network = make()
+    for name, buffer in network.named_buffers():
+        if name.endswith("num_batches_tracked"):
+            arrays.setdefault(name, np.zeros(buffer.shape, np.int64))
+    try:
+        network.load_state_dict(arrays)
+    except DataError as error:
+        raise DataError(
+            f"{path}: weights of {type(network).__name__} by torchvision's names; {error}"
+        ) from error
+    return network

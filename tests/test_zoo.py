@@ -1,0 +1,205 @@
+"""The classic networks of vision: sizes as published, start values, weights from files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import deepglass as dg
+from deepglass import models, nn
+from deepglass.errors import DataError, DomainError
+from deepglass.nn import init
+from deepglass.tensorfile import write_tensors
+
+# torchvision's counts; for CIFAR, those of table 6 in He et al. (2015) in full
+PARAMETERS = {
+    "resnet18": 11_689_512,
+    "resnet34": 21_797_672,
+    "resnet50": 25_557_032,
+    "resnet101": 44_549_160,
+    "resnet152": 60_192_808,
+    "resnet20": 269_722,
+    "resnet32": 464_154,
+    "resnet44": 658_586,
+    "resnet56": 853_018,
+    "resnet110": 1_727_962,
+    "resnet1202": 19_421_274,
+    "plain20": 269_722,
+    "plain32": 464_154,
+    "plain44": 658_586,
+    "plain56": 853_018,
+}
+
+
+def network(name: str, **options: Any) -> nn.Module:
+    """The network without numbers."""
+    with init.unfilled():
+        made: nn.Module = getattr(models, name)(**options)
+    return made
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_as_many_weights_as_published(name: str) -> None:
+    assert sum(p.numel() for p in network(name).parameters()) == PARAMETERS[name]
+
+
+# torchvision's documentation: 1.81 G and 4.09 G
+@pytest.mark.parametrize(
+    ("name", "size", "multiply_adds"),
+    [
+        ("resnet18", 224, 1_814_073_344),
+        ("resnet50", 224, 4_089_184_256),
+        ("resnet20", 32, 40_551_040),
+    ],
+)
+def test_as_many_multiply_adds_as_published(name: str, size: int, multiply_adds: int) -> None:
+    assert network(name).summary((1, 3, size, size)).multiply_adds == multiply_adds
+
+
+class TestStart:
+    """Weights before training are of the distributions that torchvision draws from."""
+
+    @pytest.mark.parametrize("make", [models.resnet18, models.resnet20])
+    def test_rectified(self, make: Callable[..., nn.Module]) -> None:
+        for layer in make(num_classes=700, generator=dg.Generator(3)).modules():
+            if isinstance(layer, nn.Conv2d):
+                weight = layer.weight.numpy()
+                expected = (2 / (weight.shape[0] * weight[0, 0].size)) ** 0.5
+                assert weight.std() == pytest.approx(expected, rel=6 / weight.size**0.5)
+            elif isinstance(layer, nn.Linear):
+                bound = layer.in_features**-0.5
+                assert 0.99 * bound < np.abs(layer.weight.numpy()).max() <= bound
+                assert 0.9 * bound < np.abs(layer.bias.numpy()).max() <= bound
+
+    def test_blocks_that_begin_as_their_shortcut(self) -> None:
+        model = models.ResNet("bottleneck", [1, 1, 1, 1], 3, zero_init_residual=True)
+        zeros = [k for k, p in model.named_parameters() if not p.numpy().any()]
+        scales = [f"layer{k}.0.bn3.weight" for k in (1, 2, 3, 4)]
+        assert [k for k in zeros if k.endswith("weight")] == scales
+
+    def test_a_seed_repeats_them(self) -> None:
+        one, two = (models.resnet20(generator=dg.Generator(5)).state_dict() for _ in range(2))
+        assert all((one[k] == two[k]).all() for k in one)
+
+
+class TestForms:
+    def test_small_images_keep_their_size_in_the_stem(self) -> None:
+        summary = network("resnet18", stem="small", num_classes=10).summary((5, 3, 32, 32))
+        shapes = {layer.name: layer.output_shapes for layer in summary.layers}
+        assert shapes["maxpool"] == ((5, 64, 32, 32),)
+        assert shapes["layer4.1.conv2"] == ((5, 512, 4, 4),)
+        assert summary.parameters == 11_173_962
+
+    def test_plain_and_residual_differ_by_what_is_added(self) -> None:
+        """With the second convolution of each block at 0 the residual form is its shortcuts:
+        thinned pixels, and zeros in the new maps."""
+        model = models.ResNetCIFAR(8, 3).eval()
+        for name, parameter in model.named_parameters():
+            if "conv2" in name:
+                init.zeros_(parameter)
+        x = dg.tensor(np.random.default_rng(0).normal(size=(2, 3, 8, 12)).astype(np.float32))
+        stem = model.relu(model.bn1(model.conv1(x))).numpy()
+        averages = stem[:, :, ::4, ::4].mean((2, 3))
+        expected = averages @ model.fc.weight.numpy()[:, :16].T + model.fc.bias.numpy()
+        np.testing.assert_allclose(model(x).numpy(), expected, rtol=1e-5, atol=1e-6)
+        plain = models.ResNetCIFAR(8, 3, residual=False).eval()
+        plain.load_state_dict(model.state_dict())
+        expected = np.broadcast_to(model.fc.bias.numpy(), (2, 3))
+        np.testing.assert_allclose(plain(x).numpy(), expected, rtol=1e-6)
+
+    @pytest.mark.parametrize(
+        ("make", "message"),
+        [
+            (lambda: models.ResNet("wide", [2, 2, 2, 2]), "block is one of basic, bottleneck"),
+            (lambda: models.ResNet("basic", [2, 2, 2]), r"four stages; .* \[2, 2, 2\]"),
+            (lambda: models.ResNet("basic", [2, 2, 0, 2]), r"four stages; .* \[2, 2, 0, 2\]"),
+            (lambda: models.resnet18(stem="large"), "stem one of photo, small, .*'large'"),
+            (lambda: models.ResNetCIFAR(18), r"6n \+ 2 .* got 18. Usual: 20"),
+            (lambda: models.ResNetCIFAR(2), "got 2"),
+        ],
+    )
+    def test_forms_there_are_not(self, make: Callable[[], nn.Module], message: str) -> None:
+        with pytest.raises(DomainError, match=message):
+            make()
+
+
+class TestPublishedWeights:
+    def test_come_from_a_file(self, tmp_path: Path) -> None:
+        """Without the counters of batches, as older files are."""
+        source = models.resnet20(num_classes=7)
+        state = source.state_dict()
+        old = {k: v + 1 for k, v in state.items() if "num_batches" not in k}
+        write_tensors(tmp_path / "r20.safetensors", old, {})
+        again = models.resnet20(num_classes=7, weights=tmp_path / "r20.safetensors").state_dict()
+        assert list(again) == list(state)
+        assert all((again[k] == old.get(k, 0)).all() for k in again)
+
+    def test_that_do_not_fit(self, tmp_path: Path) -> None:
+        path = tmp_path / "r20.safetensors"
+        state = models.resnet20().state_dict()
+        write_tensors(path, state, {})
+        with pytest.raises(DataError, match=r"r20.safetensors: .* fc.weight is \(7, 64\) here and"):
+            models.resnet20(weights=path, num_classes=7)
+        with pytest.raises(
+            DataError, match=r"missing layer2\.0\.downsample.* and \d+ more; unexpected layer\d\.2"
+        ):
+            models.resnet18(weights=path)
+        del state["bn1.bias"]
+        write_tensors(path, state, {})
+        with pytest.raises(DataError, match=r"missing bn1\.bias"):
+            models.resnet20(weights=path)
+        path.write_bytes(b"no weights")
+        with pytest.raises(DataError, match="a safetensors file; this is damaged"):
+            models.resnet20(weights=path)
+
+
+class TestUnfilled:
+    def test_takes_no_memory_and_no_random_numbers(self) -> None:
+        generator = dg.Generator(3)
+        with init.unfilled():
+            layer = nn.Linear(10**9, 10**9, generator=generator)
+        assert layer.weight.shape == (10**9, 10**9)
+        assert generator.get_state()["counter"] == 0
+
+    def test_is_filled_afterwards(self) -> None:
+        with init.unfilled():
+            layer = nn.Linear(3, 2)
+        init.normal_(layer.weight, generator=dg.Generator(3))
+        layer.load_state_dict({"bias": [5.0, 7.0]}, strict=False)
+        assert layer.weight.requires_grad
+        y = layer(dg.tensor([[1.0, 2.0, 4.0]]))
+        y.sum().backward()
+        np.testing.assert_allclose(layer.weight.grad.numpy(), [[1, 2, 4]] * 2)
+        expected = layer.weight.numpy() @ np.float32([1, 2, 4]) + [5, 7]
+        np.testing.assert_allclose(y.numpy()[0], expected, rtol=1e-6)
+
+    def test_blocks_within_blocks(self) -> None:
+        with init.unfilled():
+            with init.unfilled():
+                nn.Linear(2, 3)
+            inner = nn.Linear(2, 3)
+        assert not inner.weight.numpy().any()
+        assert nn.Linear(2, 3).weight.numpy().any()
+
+    def test_embeddings_with_a_row_of_padding_wait_too(self) -> None:
+        with init.unfilled():
+            assert not nn.Embedding(5, 3, padding_idx=1).weight.numpy().any()
+
+    def test_room_for_so_many(self) -> None:
+        with init.unfilled(9):
+            nn.Linear(2, 3)
+        with (
+            pytest.raises(DataError, match=r"one of shape \(3,\) goes beyond by 1"),
+            init.unfilled(8),
+        ):
+            nn.Linear(2, 3)
+
+
+def test_large_weights_are_drawn_in_pieces_that_make_one_draw() -> None:
+    size = 3 * init.PIECE + 5
+    weight = init.normal_(dg.zeros(size), generator=dg.Generator(7)).numpy()
+    np.testing.assert_array_equal(weight, dg.randn(size, generator=dg.Generator(7)).numpy())
