@@ -93,6 +93,18 @@ MISTAKES = {
 }
 
 
+def test_names_alone_in_a_list_have_the_usual_options(tmp_path: Path) -> None:
+    listed = ["horizontal_flip", {"name": "resized_crop", "scale": [0.5, 1.0]}]
+    config = validated({"data": {"kind": "images", "source": "a", "augment": listed}})
+    flip, crop = config.data.augment
+    assert (flip.name, flip.options) == ("horizontal_flip", {"p": 0.5})
+    assert crop.options == {"scale": (0.5, 1.0), "ratio": (0.75, 4 / 3)}
+    save_config(config, tmp_path / "run.toml")
+    assert load_config(tmp_path / "run.toml") == config
+    with pytest.raises(DataError, match=r'\[data\] augment is a valid array; got "crop"'):
+        validated({"data": {"kind": "images", "source": "a", "augment": "crop"}})
+
+
 class TestMistakes:
     @pytest.mark.parametrize("line", MISTAKES)
     def test_file_line_key_value_and_what_is_allowed(self, line: str, tmp_path: Path) -> None:
@@ -124,6 +136,23 @@ class TestMistakes:
             'line 11: [model] hidden[1] is a valid integer; got "x"',
         ):  # fmt: skip
             assert part in text
+
+    def test_things_in_a_list(self, tmp_path: Path) -> None:
+        path = tmp_path / "run.toml"
+        path.write_text(
+            '[data]\nkind = "images"\nsource = "cifar10"\n[[data.augment]]\nname = "crop"\n'
+            'pading = 2\n[[data.augment]]\nname = "erasin"\n[[data.augment]]\n'
+            'name = "resized_crop"\nscale = [0.5, "x"]\n'
+        )
+        with pytest.raises(DataError) as error:
+            load_config(path)
+        assert [line.removeprefix(f"{path}, ") for line in str(error.value).splitlines()] == [
+            "line 4: [data] augment[0] has the keys name, padding; got pading. Did you mean "
+            "padding?",
+            "line 7: [data] augment[1].name is one of crop, horizontal_flip, resized_crop, "
+            'rotation, erasing, color_jitter; got "erasin". Did you mean erasing?',
+            'line 9: [data] augment[2].scale[1] is a valid number; got "x".',
+        ]
 
     def test_options_of_another_thing(self) -> None:
         with pytest.raises(DataError, match=r"\[model\] has the keys name, activation, pooling"):

@@ -122,6 +122,27 @@ class TestChoosing:
         assert planned.config.model.name == name
         DESIGNS[name].make(planned.material.sizes, **planned.config.model.options)
 
+    def test_photographs_are_changed_at_random_unless_said_otherwise(self, photos: Path) -> None:
+        planned = plan(quick(photos, size=16))
+        assert [change.name for change in planned.config.data.augment] == [
+            "resized_crop",
+            "horizontal_flip",
+        ]
+        why = "changed by resized_crop and horizontal_flip, as photographs show things large"
+        assert why in "\n".join(planned.reasons)
+        assert plan(quick(photos, size=16, augment=[])).config.data.augment == ()
+        assert plan(quick("digits")).config.data.augment == ()
+
+    def test_cifar_is_shifted_and_mirrored(self, tmp_path: Path, monkeypatch: Any) -> None:
+        record = bytes([3]) + bytes(3 * 32 * 32)
+        (tmp_path / "cifar10").mkdir()
+        for name in (*(f"data_batch_{n}" for n in range(1, 6)), "test_batch"):
+            (tmp_path / "cifar10" / f"{name}.bin").write_bytes(4 * record)
+        monkeypatch.setenv("DEEPGLASS_DATA", str(tmp_path))
+        first, second = plan(quick("cifar10")).config.data.augment
+        assert (first.name, first.options) == ("crop", {"padding": 4})
+        assert second.name == "horizontal_flip"
+
     def test_text_is_continued(self, tmp_path: Path) -> None:
         path = tmp_path / "book.txt"
         path.write_text("once upon a time " * 200)
@@ -346,6 +367,28 @@ class TestPredictor:
         picture = predictor.picture(tmp_path / "zero.png")
         assert picture.shape == (1, 8, 8)
         assert predictor.probabilities(picture[None]).argmax() == 0
+
+    def test_changed_images_are_learned_from_and_a_stop_changes_nothing(
+        self, photos: Path, tmp_path: Path
+    ) -> None:
+        given = quick(photos, size=16, augment=["crop", "erasing"])
+        given["model"] = {"name": "convnet", "widths": [2]}
+        run = Run.create(given, tmp_path / "run")
+        changed, plain = (
+            {x.tobytes() for x in source.dataset.batch(np.arange(16))[0]}
+            for source in (run.assembled.learned, run.assembled.loaders["train"])
+        )
+        assert not changed & plain
+        run.fit()
+        assert run.evaluate("train") == pytest.approx(run.evaluate("train"), rel=1e-6)
+
+        stopped = Run.create(given, tmp_path / "stopped")
+        with pytest.raises(KeyboardInterrupt):
+            stopped.fit([Interrupt(1)])
+        again = Run.open(tmp_path / "stopped")
+        again.fit()
+        weights = [r.assembled.trainer.model.state_dict() for r in (run, again)]
+        assert all(np.array_equal(weights[0][k], weights[1][k]) for k in weights[0])
 
     def test_photos_are_told_apart(self, photos: Path, tmp_path: Path) -> None:
         given = quick(photos, size=16)

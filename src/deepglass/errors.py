@@ -14,6 +14,9 @@
 Each message reads *what: the rule; the values received; what to do next*.
 """
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 __all__ = [
     "BackendError",
     "DTypeError",
@@ -24,6 +27,7 @@ __all__ = [
     "GradientError",
     "ShapeError",
     "TraceError",
+    "did_you_mean",
 ]
 
 
@@ -64,3 +68,13 @@ class DeepglassWarning(UserWarning):
 
     Silenced with ``warnings.filterwarnings("ignore", category=DeepglassWarning)``.
     """
+
+
+def did_you_mean(word: str, names: Iterable[str]) -> str:
+    """Return the end of a message: the name that is most like a word, if one is.
+
+    >>> did_you_mean("prise", ["size", "price"])
+    ' Did you mean price?'
+    """
+    close = get_close_matches(word, list(names), 1)
+    return f" Did you mean {close[0]}?" if close else ""

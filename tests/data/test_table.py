@@ -292,7 +292,8 @@ class TestRefusals:
             ("x,t\n1,2\n2,inf\n3,4.5\n", r"'t' holds finite numbers; got 'inf' in line 3"),
             ("x,t\n1,a\n2,a\n", "tells at least two classes apart; all 2 .* 'a'"),
             ("x,t\n1.5,2.5\n3,2.5\n", "'t' differs between rows; all 2 training rows have 2.5"),
-            ("x,y\n1,2\n", "a column 't'; got 'x', 'y'"),
+            ("x,y\n1,2\n", r"a column 't'; got 'x', 'y'\.$"),
+            ("x,T1,t1\n1,2,3\n", r"a column 't'; got .*\. Did you mean t1\?"),
             ("x,t\n1,2\n1,3\n1,2.5\n", "to learn 't' from; got none. .*'x', all rows have '1'"),
             ("t\n2\n3\n", "to learn 't' from; got none. Left out: nothing"),
             (

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..config import read_toml, to_toml
+from ..config import AUGMENTATIONS, read_toml, to_toml
 from ..errors import DataError
 from ..report import write_report
 from ..runs import Run, plan
@@ -42,6 +42,14 @@ def train(
     ] = None,
     window: Annotated[
         int | None, typer.Option(min=1, help="Rows to read for it.", show_default="24")
+    ] = None,
+    augment: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Random changes of training images, or none: {', '.join(AUGMENTATIONS)}.",
+            metavar="NAME,NAME",
+            show_default="by the kind of images",
+        ),
     ] = None,
     model: Annotated[
         str | None,
@@ -102,6 +110,7 @@ def train(
         deepglass train
         deepglass train houses.csv --target price
         deepglass train ./photos --epochs 30
+        deepglass train ./letters --augment crop,rotation
         deepglass train air.csv --forecast passengers --horizon 12
         deepglass train mnist --model lenet5
         deepglass train book.txt
@@ -122,6 +131,7 @@ def train(
         ("data", "horizon"): 1 if forecast is not None and horizon is None else horizon,
         ("data", "window"): window,
         ("data", "split"): split,
+        ("data", "augment"): None if augment is None else _names(augment),
         ("model", "name"): model,
         ("optimizer", "lr"): lr,
         ("train", "epochs"): epochs,
@@ -179,6 +189,11 @@ def do(run: Run) -> None:
 
 def _put(given: Partial, section: str, key: str, value: Any) -> None:
     given.setdefault(section, {})[key] = value
+
+
+def _names(text: str) -> list[str]:
+    """``crop,horizontal_flip`` as a list; none is an empty one."""
+    return [] if text == "none" else [name.strip() for name in text.split(",")]
 
 
 def _setting(text: str) -> tuple[str, str, Any]:

@@ -2,10 +2,11 @@
 
 from .choice import Chosen, Section
 from .file import load_config, read_toml, save_config, to_toml, validated
-from .registry import LOSSES, METRICS, OPTIMIZERS, SCHEDULES
+from .registry import AUGMENTATIONS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES
 from .sections import Config, Data, Images, Points, Series, Table, Text, Train
 
 __all__ = [
+    "AUGMENTATIONS",
     "LOSSES",
     "METRICS",
     "OPTIMIZERS",

@@ -6,20 +6,20 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from ..data.sources.text import read_text
-from ..errors import DataError
+from ..errors import DataError, did_you_mean
 from ..files import replace_file
 from .choice import Choice, Section
-from .sections import KINDS, Config
+from .sections import AUGMENT, KINDS, Config
 
 Partial = Mapping[str, Mapping[str, Any]]  # some keys of some sections
 
+LISTS = {"augment": AUGMENT}  # keys that hold a list of things with a name
 TAGS = {"data": "kind", "model": "name", "loss": "name", "optimizer": "name", "schedule": "name"}
 
 
@@ -47,14 +47,16 @@ def validated(partial: Partial, path: str | Path = "configuration") -> Config:
     """Return the configuration that sections describe.
 
     Args:
-        partial: keys by section; what is left out has its usual value.
+        partial: keys by section; what is left out has its usual value. In a list of things with
+            options a name alone is the thing with its usual ones.
         path: of the file they come from, to name lines in messages.
 
     Raises:
         DataError: a key or value that is not allowed; all of them are named.
     """
     try:
-        return Config.model_validate_json(json.dumps(partial, default=str), strict=True)
+        text = json.dumps({n: _spelled_out(section) for n, section in partial.items()}, default=str)
+        return Config.model_validate_json(text, strict=True)
     except ValidationError as error:
         text = read_text(path) if Path(path).is_file() else ""
         wrong = [_message(dict(e), partial, path, text) for e in error.errors()]
@@ -92,26 +94,45 @@ def to_toml(config: Config, about: str = "") -> str:
     return comment + ("\n" if comment else "") + tomlkit.dumps(config.to_dict())
 
 
+def _spelled_out(section: Mapping[str, Any]) -> dict[str, Any]:
+    """A section whose lists hold things with a name instead of names."""
+    return {
+        key: [{"name": item} if isinstance(item, str) else item for item in value]
+        if key in LISTS and isinstance(value, list | tuple)
+        else value
+        for key, value in section.items()
+    }
+
+
 def _message(error: dict[str, Any], partial: Partial, path: str | Path, text: str) -> str:
     """One mistake in words: where it is, what is allowed and what was given."""
     section, *keys = (str(part) for part in error["loc"])
     if section in TAGS and keys:
         keys = keys[1:]  # the name of the choice, which pydantic puts between
+    item = keys[:2] if keys[:1] and keys[0] in LISTS and len(keys) > 1 else []
+    chosen = "".join(keys[2:3]) if item else ""
+    keys = [*item, *keys[3:]] if item else keys
     kind, got = error["type"], error["input"]
     if kind in ("union_tag_invalid", "union_tag_not_found"):
-        tag = TAGS[section]
-        names = re.findall(r"'([^']+)'", error["ctx"].get("expected_tags", "")) or list(
-            _choices(section)
-        )
+        tag = "name" if item else TAGS[section]
+        names = list(LISTS[item[0]].sections if item else _choices(section))
         given = got.get(tag) if isinstance(got, Mapping) else None
-        keys = [tag]
-        rule = f"is one of {', '.join(names)}; got {_shown(given)}.{_close(given, names)}"
+        keys = [*item, tag]
+        rule = (
+            f"is one of {', '.join(names)}; got {_shown(given)}.{did_you_mean(str(given), names)}"
+        )
     elif kind == "extra_forbidden":
-        names = _keys(section, partial) if keys else list(Config.model_fields)
-        wrong = keys[0] if keys else section
-        what = f"[{section}] has the keys" if keys else "the sections are"
+        if item:
+            names = list(LISTS[item[0]].sections[chosen].model_fields)
+        else:
+            names = _keys(section, partial) if keys else list(Config.model_fields)
+        wrong = keys[-1] if keys else section
+        named = f"[{section}]{f' {_written(item)}' if item else ''}"
+        what = f"{named} has the keys" if keys else "the sections are"
         place = _line(text, (section, *keys))
-        return f"{_at(path, place)}{what} {', '.join(names)}; got {wrong}.{_close(wrong, names)}"
+        return (
+            f"{_at(path, place)}{what} {', '.join(names)}; got {wrong}.{did_you_mean(wrong, names)}"
+        )
     elif kind == "missing" and not keys[1:]:
         rule = "is needed. Add it."
     else:
@@ -126,17 +147,12 @@ def _at(path: str | Path, line: int) -> str:
 
 
 def _written(keys: Sequence[str]) -> str:
-    """``betas[1]`` for the keys betas and 1."""
-    return "".join(f"[{k}]" if k.isdigit() else k for k in keys)
+    """``augment[1].scale`` for the keys augment, 1 and scale."""
+    return "".join(f"[{k}]" if k.isdigit() else f".{k}" for k in keys).removeprefix(".")
 
 
 def _shown(value: Any) -> str:
     return "nothing" if value is None else json.dumps(value, default=str, ensure_ascii=False)
-
-
-def _close(word: Any, names: Sequence[str]) -> str:
-    close = get_close_matches(str(word), names, 1) if word is not None else []
-    return f" Did you mean {close[0]}?" if close else ""
 
 
 def _sections() -> str:
@@ -161,13 +177,16 @@ def _keys(section: str, partial: Partial) -> list[str]:
 
 def _line(text: str, keys: Sequence[str]) -> int:
     """The number of the line in which a key of a section stands, or the section; else 0."""
-    found = 0
+    begun, found = 0, []
     for number, section, key in _lines(text):
-        if section == keys[0] and (not found or key in keys[1:2]):
-            found = number
+        if section == keys[0]:
+            begun = begun or number
+            if key in keys[1:2]:
+                found.append(number)
         elif not section and key == keys[0]:
             return number
-    return found
+    item = int(keys[2]) if len(found) > 1 and keys[2:3] and keys[2].isdigit() else -1
+    return found[item] if found else begun
 
 
 def _lines(text: str) -> Iterator[tuple[int, str, str]]:
@@ -175,9 +194,13 @@ def _lines(text: str) -> Iterator[tuple[int, str, str]]:
     section = ""
     for number, line in enumerate(text.splitlines(), 1):
         header = re.match(r"\s*\[\s*[\"']?([\w-]+)[\"']?\s*\]", line)
+        item = re.match(r"\s*\[\[\s*([\w-]+)\.([\w-]+)\s*\]\]", line)
         key = re.match(r"\s*[\"']?([\w-]+)[\"']?\s*=", line)
         if header:
             section = header[1]
             yield number, section, ""
+        elif item:  # what stands below it belongs to one thing of a list
+            section = item[0]
+            yield number, item[1], item[2]
         elif key:
             yield number, section, key[1]

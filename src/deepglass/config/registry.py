@@ -1,4 +1,4 @@
-"""What a configuration may name: losses, optimizers, schedules and metrics.
+"""What a configuration may name: losses, optimizers, schedules, metrics, changes of images.
 
 Networks stand in `models.DESIGNS`, data in `data.CATALOG`. Nothing is ever imported by a name
 from a file.
@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..data import transforms
 from ..nn import CrossEntropyLoss, HuberLoss, L1Loss, MSELoss, SmoothL1Loss
 from ..optim import SGD, Adagrad, Adam, AdamW, NAdam, Optimizer, RMSprop
 from ..optim.lr_scheduler import (
@@ -145,4 +146,54 @@ METRICS: Mapping[str, tuple[Metric, tuple[str, ...]]] = {
     "r2": (r2, VALUES),
     "mae": (mae, VALUES),
     "rmse": (rmse, VALUES),
+}
+
+
+# Random changes of training images: made for their height and width.
+
+
+def _crop(size: tuple[int, int], padding: int = 4) -> transforms.Transform:
+    return transforms.RandomCrop(size, padding)
+
+
+def _flip(size: tuple[int, int], p: float = 0.5) -> transforms.Transform:
+    return transforms.RandomHorizontalFlip(p)
+
+
+def _resized_crop(
+    size: tuple[int, int],
+    scale: tuple[float, float] = (0.35, 1.0),
+    ratio: tuple[float, float] = (3 / 4, 4 / 3),
+) -> transforms.Transform:
+    return transforms.RandomResizedCrop(size, scale, ratio)
+
+
+def _rotation(size: tuple[int, int], degrees: float = 10.0) -> transforms.Transform:
+    return transforms.RandomRotation(degrees, "bilinear")
+
+
+def _erasing(
+    size: tuple[int, int],
+    p: float = 0.5,
+    scale: tuple[float, float] = (0.02, 0.33),
+    ratio: tuple[float, float] = (0.3, 3.3),
+) -> transforms.Transform:
+    return transforms.RandomErasing(p, scale, ratio)
+
+
+def _color_jitter(
+    size: tuple[int, int], brightness: float = 0.2, contrast: float = 0.2, saturation: float = 0.2
+) -> transforms.Transform:
+    return transforms.ColorJitter(brightness, contrast, saturation)
+
+
+AUGMENTATIONS = {
+    "crop": Listed("shifted by up to padding pixels", _crop),
+    "horizontal_flip": Listed("mirrored left to right", _flip),
+    "resized_crop": Listed("a part of it, scaled up", _resized_crop),
+    "rotation": Listed("turned by up to so many degrees", _rotation),
+    "erasing": Listed("a box set to black", _erasing),
+    "color_jitter": Listed(
+        "brighter or darker, with more or less contrast, or paler", _color_jitter
+    ),
 }

@@ -8,9 +8,12 @@ from pydantic import Field, PositiveInt, field_validator
 
 from ..models import DESIGNS
 from .choice import Choice, Chosen, Section
-from .registry import LOSSES, METRICS, OPTIMIZERS, SCHEDULES
+from .registry import AUGMENTATIONS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES
 
 Task = Literal["classification", "regression", "forecast", "text"]
+
+
+AUGMENT = Choice({name: change.make for name, change in AUGMENTATIONS.items()})
 
 
 class Source(Section):
@@ -43,12 +46,14 @@ class Images(Source):
         size: height and width in pixels that the images of a folder are brought to.
         mode: "RGB", or "L" for shades of grey.
         damaged: whether a file that cannot be read is an error, or is left out.
+        augment: random changes of training images, one after the other.
     """
 
     kind: Literal["images"] = "images"
     size: PositiveInt | None = None
     mode: Literal["RGB", "L"] = "RGB"
     damaged: Literal["refuse", "skip"] = "refuse"
+    augment: tuple[Annotated[Chosen, AUGMENT], ...] = ()
 
 
 class Table(Source):

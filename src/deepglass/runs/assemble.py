@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..config import LOSSES, METRICS, OPTIMIZERS, SCHEDULES, Config
-from ..data import DataLoader, SeriesEncoder, TableEncoder
+from ..config import AUGMENTATIONS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES, Config, Images
+from ..data import DataLoader, Dataset, SeriesEncoder, TableEncoder, TransformDataset, transforms
 from ..models import DESIGNS
 from ..nn import Module
 from ..ops.random import manual_seed
@@ -17,6 +17,7 @@ from ..train import Metric, Trainer
 from .material import Material
 
 EVALUATED = 512  # samples per step where nothing is learned
+AHEAD = 2  # batches of changed images that are made in advance
 
 
 class Assembled:
@@ -30,7 +31,8 @@ class Assembled:
 
     Attributes:
         trainer: ready to fit.
-        loaders: by the name of the part.
+        learned: the batches to learn from.
+        loaders: the batches to measure on, by the name of the part.
     """
 
     def __init__(self, config: Config, material: Material) -> None:
@@ -48,7 +50,13 @@ class Assembled:
             )
             for name, part in material.parts.items()
         }
-        per_epoch = -(-len(self.loaders["train"]) // train.accumulate)
+        self.learned = self.loaders["train"]
+        if isinstance(config.data, Images) and config.data.augment:
+            changed = _changed(material, config.data)
+            self.learned = DataLoader(
+                changed, train.batch_size, True, train.workers, prefetch_factor=AHEAD
+            )
+        per_epoch = -(-len(self.learned) // train.accumulate)
         make_schedule = SCHEDULES[config.schedule.name].make
         schedule = make_schedule(
             optimizer, per_epoch * train.epochs, per_epoch, **config.schedule.options
@@ -66,6 +74,13 @@ class Assembled:
             accumulate=train.accumulate,
             backend=train.backend,
         )
+
+
+def _changed(material: Material, data: Images) -> Dataset:
+    """The training images as the network sees them: changed at random in every epoch."""
+    size = material.sizes.inputs[1:]
+    changes = [AUGMENTATIONS[c.name].make(size, **c.options) for c in data.augment]
+    return TransformDataset(material.parts["train"], transforms.Compose(changes))
 
 
 def _loss(config: Config, material: Material) -> Callable[..., Any]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from math import ceil, prod
 from pathlib import Path
 from typing import Any
 
-from ..config import Config, validated
+from ..config import Config, Images, validated
 from ..data import CATALOG
-from ..errors import DataError
+from ..errors import DataError, did_you_mean
 from ..models import DESIGNS
 from .material import PUBLISHED, Material, folder_of_classes, open_data
 
@@ -29,6 +28,7 @@ PACES = {
 MANY_ROWS = 5000
 NAMED = ("model", "loss", "optimizer", "schedule")  # sections that are chosen by name
 FEWEST, MOST = 5, 300  # epochs, whatever the number of samples
+PHOTOGRAPHS = ("cifar10", "cifar100")
 SMALL_IMAGE = 12  # pixels of a side up to which there is little to convolve
 
 Partial = Mapping[str, Mapping[str, Any]]
@@ -97,10 +97,9 @@ def kind_of(source: str, section: Mapping[str, Any]) -> str:
             "the images into folders named after their classes, or name a file."
         )
     if not path.exists():
-        close = get_close_matches(source, CATALOG, 1)
         raise DataError(
             f"{source}: a file, a folder, or one of {', '.join(CATALOG)}; there is none of this "
-            f"name.{f' Did you mean {close[0]}?' if close else ''}"
+            f"name.{did_you_mean(source, CATALOG)}"
         )
     if source.lower().endswith(TABLES):
         return "series" if "horizon" in section or "window" in section else "table"
@@ -139,6 +138,9 @@ def _choices(
     if name == "linear":
         chosen["optimizer"]["lr"] = 1e-2
     reasons = [f"data: {'; '.join(material.notes)}", f"task: {task}, as {_why_task(material)}"]
+    if "augment" not in said["data"] and (augment := _augment(given)):
+        chosen["data"]["augment"], why = augment
+        reasons.append(f"images: changed by {' and '.join(chosen['data']['augment'])}, {why}")
     if "name" not in said.get("model", {}):
         reasons.append(f"model: {name}, {why_model}")
     measured = " and ".join(said.get("train", {}).get("metrics", metrics)) or "nothing"
@@ -183,6 +185,17 @@ def _model(material: Material, samples: int) -> tuple[dict[str, Any], str]:
     few = {"hidden": [32, 32], "dropout": 0.1}
     chosen = {"name": "mlp", **(many if samples >= MANY_ROWS else few)}
     return chosen, f"as there are {samples:,} rows to learn from"
+
+
+def _augment(given: Config) -> tuple[list[str], str] | None:
+    """The random changes for images of this kind, and why; None for images that are drawn."""
+    if not isinstance(given.data, Images):
+        return None
+    if given.data.source in PHOTOGRAPHS:
+        return ["crop", "horizontal_flip"], "as what is seen may stand elsewhere or be mirrored"
+    if given.data.source in CATALOG:
+        return None
+    return ["resized_crop", "horizontal_flip"], "as photographs show things large and small"
 
 
 def _batch(samples: int) -> int:

@@ -130,7 +130,7 @@ class Run:
                 )
         try:
             return trainer.fit(
-                loaders["train"],
+                self.assembled.learned,
                 loaders.get("validation"),
                 self.config.train.epochs - len(trainer.history),
                 [*self._writers(), *callbacks],

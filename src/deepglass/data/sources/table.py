@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...errors import DataError
+from ...errors import DataError, did_you_mean
 from .text import read_text
 
 MISSING = frozenset(("", "?", "na", "n/a", "#n/a", "nan", "null", "none"))  # in lower case
@@ -59,6 +59,7 @@ class Table:
         if name not in self.columns:
             raise DataError(
                 f"{self.path}: a column {name!r}; got {', '.join(map(repr, self.columns))}."
+                f"{did_you_mean(name, self.columns)}"
             )
         return self.columns[name]
 
