@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 import deepglass as dg
-from deepglass.graph.kinds import Host
-from deepglass.graph.op import Op
+from deepglass.graph.kinds import Host, Leaf
+from deepglass.graph.op import REGISTRY, Op, Sample
 from deepglass.graph.tensor import Buffer, Tensor, apply
 from deepglass.graph.types import dtype_of
 from deepglass.nn import functional
 from deepglass.ops.keys import getitem
+from deepglass.testing import samples_of
 
 SHAPES = ((5,), (3, 5), (7, 3), (20, 5), (2, 3, 5), (2, 3, 6, 8), (17, 40), (64, 9))
 
@@ -29,12 +30,18 @@ BACKWARDS = Op(
     gradient=(lambda g, y, x: apply(BACKWARDS, g),),
 )
 
+# A pullback is that of a recorded function, a parameter that samples cannot give.
+OPS = [op for op in REGISTRY.values() if not isinstance(op.kernel, Leaf) and op.pullback is None]
+DIFFERENTIABLE = [op for op in OPS if op.gradient or op.expands_at_once]
+
 
 class RandomProgram:
     """A function of two arrays and some state, drawn from ``seed``.
 
     Attributes:
         used: names of the choices that were made, for coverage.
+        applied: names of the ops that were taken with a sample of their own.
+        differentiated: those among them whose gradient is part of the program.
     """
 
     def __init__(self, seed: int, length: int = 14) -> None:
@@ -45,6 +52,8 @@ class RandomProgram:
         shapes = [a.shape for a in self.arguments] + [SHAPES[rng.integers(len(SHAPES))]]
         self.initial = [self._values(rng, s) for s in shapes]
         self.used: list[str] = []
+        self.applied: list[str] = []
+        self.differentiated: list[str] = []
 
     @staticmethod
     def _values(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -67,7 +76,7 @@ class RandomProgram:
 
     def _body(self, pool: list[Tensor], state: list[Buffer]) -> list[Tensor]:
         rng = np.random.default_rng(self.seed + 1)
-        self.used = []
+        self.used, self.applied, self.differentiated = [], [], []
         pool = pool + list(state)
         start = [s * 1.0 for s in state]
         for _ in range(self.length):
@@ -89,7 +98,7 @@ class RandomProgram:
 
         def value(x: Tensor) -> Tensor:
             inner = np.random.default_rng(seed)
-            pool = [x]
+            pool = [x, self._differentiated(inner, x)]
             for _ in range(4):
                 made = getattr(self, SMOOTH[inner.integers(len(SMOOTH))])(inner, pool)
                 pool += [] if made is None else [made]
@@ -104,6 +113,24 @@ class RandomProgram:
         value = fitting[rng.integers(len(fitting))]
         self.used.append("rebind")
         target.rebind((dg.tanh(value) * 0.5 + value * 0.25).node)
+
+    def _differentiated(self, rng: np.random.Generator, x: Tensor) -> Tensor:
+        """An op on one of its own samples, away from kinks, where it depends on ``x``."""
+        op = DIFFERENTIABLE[rng.integers(len(DIFFERENTIABLE))]
+        smooth = [s for s in samples_of(op) if s.smooth]
+        self.differentiated.append(op.name)
+        nearly_one = 1 + dg.tanh(x.mean()) / 1024
+        return self._applied(op, smooth[rng.integers(len(smooth))], nearly_one)
+
+    def _applied(self, op: Op, sample: Sample, factor: Tensor) -> Tensor:
+        """The op on its sample, floats times ``factor``; moderate numbers come out, and some."""
+        inputs = []
+        for a in sample.args:
+            given = dg.tensor(a)
+            inputs.append(given.to(factor.dtype) * factor if given.dtype.is_float else given)
+        y = apply(op, *inputs, **sample.params).to(factor.dtype)
+        y = dg.tanh(dg.where(dg.abs(y) < 1e3, y, 0.5) * 0.25)
+        return y if y.numel() else factor * 0.5
 
     # One method per choice; None where no tensor of the pool fits ------------------------
 
@@ -138,7 +165,7 @@ class RandomProgram:
         dims = tuple(int(d) for d in rng.permutation(x.ndim)[:count])
         functions: list[Callable[..., Tensor]] = [
             dg.sum, dg.mean, dg.amax, dg.amin, dg.logsumexp,
-            lambda x, dims, keepdim: dg.std(x, dims, 0, keepdim),
+            lambda x, dims, keepdim: dg.sqrt(dg.var(x, dims, 0, keepdim) + 0.25),
             lambda x, dims, keepdim: dg.norm(x, 2, dims, keepdim) * 0.3,
             lambda x, dims, keepdim: dg.cumsum(x, dims[0]) * 0.2,
         ]  # fmt: skip
@@ -220,6 +247,15 @@ class RandomProgram:
         start = dg.zeros(x.shape[1:], dtype=x.dtype)
         return dg.scan(lambda c, v: dg.tanh(c * factor + v), start, x, bool(rng.integers(2)))
 
+    def record(self, rng: np.random.Generator, pool: list[Tensor]) -> Tensor:
+        """An op on one of its own samples, which nothing rounds: the factor is 1."""
+        op = OPS[rng.integers(len(OPS))]
+        samples = samples_of(op)
+        self.applied.append(op.name)
+        mean = self._pick(rng, pool).mean()
+        one = dg.where(mean > 1e6, 2.0, 1.0).to(mean.dtype)
+        return self._applied(op, samples[rng.integers(len(samples))], one)
+
     def checkpoint(self, rng: np.random.Generator, pool: list[Tensor]) -> Tensor:
         x, y = self._pick(rng, pool), self._pick(rng, pool)
         return dg.checkpoint(lambda v: dg.tanh(v) * y.mean() + dg.sigmoid(v), x)
@@ -227,7 +263,7 @@ class RandomProgram:
 
 CHOICES = (
     "unary", "binary", "binary", "reduce", "product", "move", "index", "normalize", "image",
-    "noise", "host", "scan", "checkpoint",
+    "noise", "host", "scan", "checkpoint", "record", "record",
 )  # fmt: skip
 SMOOTH = (
     "unary", "binary", "reduce", "product", "move", "normalize", "index", "image", "host", "scan",

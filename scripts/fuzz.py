@@ -1,0 +1,79 @@
+"""Random programs on machine code and on NumPy: a long campaign.
+
+    python scripts/fuzz.py [--count 20000] [--first 0]
+
+Each program is a chain of ops forward and backward over views, slices, scatters, state and
+scans, and some ops on samples of their own (tests/backends/native/random_programs.py). A program
+whose results differ is made shorter as long as they still do, and printed with its seed. At the
+end stands how often each op was taken, forward and backward. ``DEEPGLASS_CPU=avx2`` (or sse,
+avx512) checks the code for another processor than this one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests" / "backends" / "native")]
+
+from random_programs import DIFFERENTIABLE, OPS, RandomProgram, disagreement  # noqa: E402
+
+TOLERANCE = 1e-10  # of the largest value of each result, in float64
+OFTEN = 20  # times that each op should be taken either way
+
+Outcome = tuple[int, str, list[str], list[str]]  # seed, what was wrong, ops forward, backward
+
+
+def check(seed: int, length: int = 14) -> Outcome:
+    """Run the program of one seed on both backends."""
+    program = RandomProgram(seed, length)
+    try:
+        worst = disagreement(program, "float64")
+        wrong = "" if worst <= TOLERANCE else f"differ by {worst:.1e}: {', '.join(program.used)}"
+    except Exception as error:
+        wrong = f"{type(error).__name__}: {error}"
+    return seed, wrong, program.applied, program.differentiated
+
+
+def shortest(seed: int) -> str:
+    """What is wrong with the shortest program of a seed that fails."""
+    lengths = ((n, check(seed, n)[1]) for n in range(1, 15))
+    length, wrong = next((n, wrong) for n, wrong in lengths if wrong)
+    return f"RandomProgram({seed}, {length}) {wrong}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--count", type=int, default=20_000, help="programs to run")
+    parser.add_argument("--first", type=int, default=0, help="seed of the first")
+    options = parser.parse_args()
+    forward: Counter[str] = Counter()
+    backward: Counter[str] = Counter()
+    failed = 0
+    start = time.perf_counter()
+    seeds = range(options.first, options.first + options.count)
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        for done, (seed, wrong, ops, slopes) in enumerate(pool.map(check, seeds, chunksize=8), 1):
+            forward.update(ops)
+            backward.update(slopes)
+            if wrong:
+                failed += 1
+                print(shortest(seed), flush=True)
+            if done % 500 == 0:
+                seconds = time.perf_counter() - start
+                print(f"{done} programs, {failed} failed, {seconds:.0f} s", flush=True)
+    for way, counts, ops in (("forward", forward, OPS), ("backward", backward, DIFFERENTIABLE)):
+        rare = [f"{op.name} {counts[op.name]}" for op in ops if counts[op.name] < OFTEN]
+        print(f"{way}: {len(ops)} ops, {len(rare)} taken less than {OFTEN} times", *rare)
+    print(f"{options.count} programs, {failed} failed")
+    sys.exit(bool(failed))
+
+
+if __name__ == "__main__":
+    main()
