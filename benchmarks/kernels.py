@@ -15,16 +15,14 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import llvmlite.binding as llvm
 import numpy as np
 
 from deepglass.backends.native import ir, threads
-from deepglass.backends.native.cpu import host, target_machine
 from deepglass.backends.native.executable import Executable
+from deepglass.backends.native.peaks import best, copy_peak, fma_peak
 from deepglass.graph.types import bool_, float32, int64
 
 SECONDS = 0.25  # per figure
-CHAINS, UNROLL = 12, 4  # independent accumulators, and steps per turn, of the peak's loop
 
 
 @dataclass(frozen=True)
@@ -36,75 +34,6 @@ class Kernel:
     chunk: int
     flops: int = 0
     bytes: int = 0
-
-
-def best(run: Callable[[], object], clock: Callable[[], float]) -> float:
-    """Seconds of the fastest of many short runs."""
-    run()
-    start = clock()
-    run()
-    turns = max(1, int(0.003 / max(clock() - start, 1e-7)))
-    found, begin = [], time.perf_counter()
-    while time.perf_counter() - begin < SECONDS:
-        start = clock()
-        for _ in range(turns):
-            run()
-        found.append((clock() - start) / turns)
-    return min(found)
-
-
-# peaks
-
-
-def fma_peak() -> float:
-    """GFLOP/s of one core on float32 in registers."""
-    lanes = host().vector_bytes // 4
-    vector = f"<{lanes} x float>"
-    chains = [f"%a{c}" for c in range(CHAINS)]
-    lines = [
-        "define void @peak(ptr %x, i64 %n) #0 {",
-        "entry:",
-        f"  %v = load {vector}, ptr %x, align 4",
-        "  br label %loop",
-        "loop:",
-        "  %i = phi i64 [ 0, %entry ], [ %next, %loop ]",
-    ]
-    lines += [f"  {c}.0 = phi {vector} [ %v, %entry ], [ {c}.{UNROLL}, %loop ]" for c in chains]
-    for step in range(UNROLL):
-        lines += [
-            f"  {c}.{step + 1} = call {vector} @llvm.fma.v{lanes}f32"
-            f"({vector} {c}.{step}, {vector} %v, {vector} %v)"
-            for c in chains
-        ]
-    lines += [
-        "  %next = add i64 %i, 1",
-        "  %more = icmp slt i64 %next, %n",
-        "  br i1 %more, label %loop, label %done",
-        "done:",
-    ]
-    total = f"{chains[0]}.{UNROLL}"
-    for number, c in enumerate(chains[1:]):
-        lines.append(f"  %t{number} = fadd {vector} {total}, {c}.{UNROLL}")
-        total = f"%t{number}"
-    bits = 8 * host().vector_bytes
-    attributes = f'"prefer-vector-width"="{bits}" "min-legal-vector-width"="{bits}"'
-    lines += [f"  store {vector} {total}, ptr %x, align 4", "  ret void", "}"]
-    lines.append(f"attributes #0 = {{ {attributes} }}")
-    engine = llvm.create_mcjit_compiler(
-        llvm.parse_assembly("\n".join(lines)), target_machine(host())
-    )
-    engine.finalize_object()
-    types = (None, ctypes.c_void_p, ctypes.c_int64)
-    peak = ctypes.CFUNCTYPE(*types)(engine.get_function_address("peak"))
-    data, turns = np.zeros(64, np.float32), 5000
-    seconds = best(lambda: peak(data.ctypes.data, turns), time.thread_time)
-    return turns * CHAINS * UNROLL * lanes * 2 / seconds / 1e9
-
-
-def copy_peak(size: int) -> float:
-    """GB/s read and written by NumPy's copy of so many bytes."""
-    source, target = np.zeros(size, np.uint8), np.zeros(size, np.uint8)
-    return 2 * size / best(lambda: np.copyto(target, source), time.thread_time) / 1e9
 
 
 # kernels
@@ -237,13 +166,13 @@ def measure(make: Callable[[Slots], Kernel]) -> Iterator[tuple[float, Kernel]]:
     for count in (1, several):
         threads.set_threads(count)
         clock = time.thread_time if count == 1 else time.perf_counter
-        yield best(lambda: compiled.run(table), clock), kernel
+        yield best(lambda: compiled.run(table), clock, SECONDS), kernel
     threads.set_threads(several)
 
 
 def main(names: list[str]) -> None:
-    peak, several = fma_peak(), threads.threads()
-    cached, memory = copy_peak(400_000), copy_peak(64_000_000)
+    peak, several = fma_peak() / 1e9, threads.threads()
+    cached, memory = copy_peak(400_000) / 1e9, copy_peak(64_000_000) / 1e9
     print(f"one core: {peak:.0f} GFLOP/s of fused multiply-adds, copies {cached:.0f} GB/s in the")
     print(f"second cache and {memory:.0f} GB/s in memory; shares of these, 1 and {several} threads")
     for name, make in KERNELS.items():

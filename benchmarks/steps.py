@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from kernels import fma_peak
 
 import deepglass as dg
 from deepglass import nn
 from deepglass.backends.native import threads
+from deepglass.backends.native.peaks import fma_peak
 from deepglass.nn import functional
 
 Step = Callable[[], Any]
@@ -154,7 +154,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     threads.set_threads(options.threads)
-    peak = fma_peak() * options.threads
+    peak = fma_peak() / 1e9 * options.threads
     print(f"{options.threads} threads, multiply-add peak {peak:.0f} GFLOP/s, "
           f"torch {torch.__version__}")  # fmt: skip
     for case in CASES:

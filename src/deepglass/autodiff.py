@@ -17,7 +17,7 @@ import numpy as np
 from .errors import GradientError, ShapeError
 from .graph.graph import ALIAS, Node, ancestors
 from .graph.tensor import Tensor, as_tensor, read
-from .graph.trace import active_trace, grad_enabled, record, set_grad_enabled
+from .graph.trace import active_trace, grad_enabled, gradient_of, record, set_grad_enabled
 from .graph.tree import flatten, map_leaves, unflatten
 
 _depth: ContextVar[int] = ContextVar("deepglass_differentiation_depth", default=0)
@@ -43,9 +43,11 @@ def pullback(
         if node.id not in reached or node.id not in gradients or node.id in wanted:
             continue
         asked = [i.id in reached and i.requires_grad for i in node.inputs]
-        for i, g in zip(node.inputs, _pulled(node, gradients.pop(node.id), asked), strict=True):
-            if g is not None:
-                _accumulate(gradients, i, g)
+        with gradient_of(node):
+            pulled = _pulled(node, gradients.pop(node.id), asked)
+            for i, g in zip(node.inputs, pulled, strict=True):
+                if g is not None:
+                    _accumulate(gradients, i, g)
     return [gradients.get(n.id) for n in targets]
 
 

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from . import backends
+from .backends.measured import Stopwatch
 from .discovery import Watch, argument_token, names_of
 from .errors import DomainError, ShapeError
 from .graph.data import to_array
@@ -29,6 +30,7 @@ from .graph.tensor import DROPPED, Buffer, Parameter, Tensor, read
 from .graph.trace import CHANGES, Trace, Traceable, active_trace, grad_enabled, warn
 from .graph.tree import flatten, unflatten
 from .graph.types import Shape, TensorType, dtype_of
+from .looking import Looking
 from .passes import optimize
 
 Run = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
@@ -78,8 +80,13 @@ def compile(
     return Compiled(function, backend, keep_grads)
 
 
-class Compiled:
-    """A function and the programs recorded from it."""
+class Compiled(Looking):
+    """A function and the programs recorded from it.
+
+    Attributes:
+        programs: by kind of arguments.
+        latest: the program called last.
+    """
 
     def __init__(self, function: Callable[..., Any], backend: str | None, keep_grads: bool) -> None:
         functools.update_wrapper(self, function, updated=())
@@ -88,7 +95,8 @@ class Compiled:
         self.keep_grads = keep_grads
         self.programs: dict[Hashable, list[Program]] = {}
         self._recorded = 0
-        self._attribute = self._name()
+        self.latest: Program | None = None
+        self.name = self._attribute = self._name()
         self._watch = Watch(function)
         self._watches: dict[int, Watch] = {}  # of layers among the arguments, by id
 
@@ -96,6 +104,7 @@ class Compiled:
         if active_trace() is not None:
             return self.function(*args, **kwargs)
         program, arrays = self._lookup(args, kwargs)
+        self.latest = program
         return program(arrays)
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -146,6 +155,7 @@ class Compiled:
         if active_trace() is None:
             program, _ = self._lookup(tuple(a[0, ...] for a in rows), {})
             if program.repeats:
+                self.latest = program
                 return program.each(rows)
         results = [flatten(self(*[a[k, ...] for a in rows])) for k in range(len(rows[0]))]
         leaves = zip(*[leaves for leaves, _ in results], strict=True)
@@ -198,7 +208,7 @@ class Compiled:
         self._recorded += 1
         if self._recorded == MANY_PROGRAMS + 1:
             warn(
-                f"compile: {self._name()} was recorded {self._recorded} times, for as many "
+                f"compile: {self.name} was recorded {self._recorded} times, for as many "
                 "kinds of arguments. Pass what changes as tensors, not as Python numbers, and "
                 "use few different shapes."
             )
@@ -213,6 +223,8 @@ class Program:
         optimized: what the backend was given.
         state: the tensors behind the graph's state nodes.
         executable: what the backend made of it.
+        chosen: the name of the backend, and why it was taken.
+        seconds: how long each part of making the program took.
     """
 
     def __init__(
@@ -222,10 +234,13 @@ class Program:
         result: tuple[Hashable, list[Any]],
         kept: list[Tensor],
         backend: str | None,
+        watch: Stopwatch,
     ) -> None:
         self.graph = graph
-        self.optimized = optimize(graph)
+        with watch("passes"):
+            self.optimized = optimize(graph)
         self.backend = backend or backends.default()
+        self.chosen = f"{self.backend}, {'asked for' if backend else 'the default'}"
         self.state = [tensor for tensor, _ in trace.state.values()]
         self._structure, self._template = result
         self._kept = kept
@@ -245,6 +260,7 @@ class Program:
                 storage.writers.append(self._clock)
         arrays = [s.array for s in self._storages]
         self.executable = backends.get(self.backend).compile(self.optimized, arrays)
+        self.seconds = {**watch.seconds, **self.executable.seconds}
 
     @classmethod
     def record(
@@ -257,7 +273,8 @@ class Program:
         keep_grads: bool,
     ) -> Program:
         """Run ``function`` once with placeholders and return what it did."""
-        with Trace(*names) as trace:
+        watch = Stopwatch()
+        with watch("trace"), Trace(*names) as trace:
             inputs: list[Node] = []
             args, kwargs = unflatten(structure, iter([_place(x, trace, inputs) for x in leaves]))
             _name_arguments(function, args, kwargs)
@@ -275,7 +292,7 @@ class Program:
             tuple(nodes),
             tuple((state[id(t)], node) for t, node in trace.updates),
         )
-        return cls(graph, trace, (shape, template), kept, backend)
+        return cls(graph, trace, (shape, template), kept, backend, watch)
 
     def fits(self) -> bool:
         """Whether the program can run on what its tensors hold now.
@@ -317,15 +334,19 @@ class Program:
 
     def __call__(self, inputs: Sequence[np.ndarray]) -> Any:
         """Run the program on one array per argument."""
-        arrays = [np.asarray(a, d, order="C") for a, d in zip(inputs, self._dtypes, strict=True)]
+        arrays = self.prepared(inputs)
         for check in self._checks:
             check(arrays)
         values = self._run(self.executable, arrays, 1)
         return self._results(map(_constant, values, self._types))
 
+    def prepared(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return the arguments as the executable takes them."""
+        return [np.asarray(a, d, order="C") for a, d in zip(inputs, self._dtypes, strict=True)]
+
     def each(self, inputs: Sequence[np.ndarray]) -> Any:
         """Run the program once per row of the arguments."""
-        arrays = [np.asarray(a, d, order="C") for a, d in zip(inputs, self._dtypes, strict=True)]
+        arrays = self.prepared(inputs)
         for check in self._checks:
             check([a.reshape(-1, *a.shape[2:]) for a in arrays])
         values = self._run(self.executable.each, arrays, len(arrays[0]))

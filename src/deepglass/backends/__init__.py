@@ -7,7 +7,7 @@ first asked for.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -16,12 +16,20 @@ import numpy as np
 from ..errors import BackendError
 from ..graph.graph import Graph
 from ..graph.trace import warn
+from .measured import Measured
 
 MODULES = {"reference": ".reference", "native": ".native"}
 
 
 class Executable(Protocol):
-    """A compiled graph."""
+    """A compiled graph.
+
+    Attributes:
+        seconds: how long the parts of compiling it took.
+    """
+
+    @property
+    def seconds(self) -> Mapping[str, float]: ...
 
     def __call__(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Run once.
@@ -43,6 +51,27 @@ class Executable(Protocol):
 
         Returns:
             one fresh array per graph output, with the results of all runs along a first axis.
+        """
+        ...
+
+    def measure(self, inputs: Sequence[np.ndarray], runs: int) -> Measured:
+        """Time a copy of the program, ``runs`` times, on copies of its state.
+
+        Args:
+            inputs: one contiguous array per graph input.
+        """
+        ...
+
+    def source(self, language: str, kernel: int | None = None) -> str:
+        """Return the program as text.
+
+        Args:
+            language: "loops", "llvm" or "assembly".
+            kernel: the number of one kernel, as `Measured` counts them; the whole program
+                unless given.
+
+        Raises:
+            BackendError: the language or the kernel is unknown.
         """
         ...
 

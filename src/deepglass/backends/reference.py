@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..graph.graph import Graph
+from ..errors import BackendError
+from ..graph.graph import Graph, Node
+from ..graph.kinds import Leaf
+from .measured import Kernel, Measured, Slices
 
 
 @dataclass(frozen=True)
@@ -17,10 +21,13 @@ class ReferenceExecutable:
     graph: Graph
     state: Sequence[np.ndarray]
 
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Nothing is made before the first call."""
+        return {}
+
     def __call__(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        nodes = (*self.graph.inputs, *self.graph.state)
-        arrays = (*inputs, *self.state)
-        results = self.graph.compute({n.id: a for n, a in zip(nodes, arrays, strict=True)})
+        results = self.graph.compute(self._given(inputs))
         copies = [np.array(value) for value in results]
         slots = {n.id: a for n, a in zip(self.graph.state, self.state, strict=True)}
         outputs, new_state = copies[: len(self.graph.outputs)], copies[len(self.graph.outputs) :]
@@ -28,9 +35,45 @@ class ReferenceExecutable:
             np.copyto(slots[node.id], value)
         return outputs
 
+    def _given(self, inputs: Sequence[np.ndarray]) -> dict[int, np.ndarray]:
+        nodes = (*self.graph.inputs, *self.graph.state)
+        return {n.id: a for n, a in zip(nodes, (*inputs, *self.state), strict=True)}
+
     def each(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         runs = [self([a[k, ...] for a in inputs]) for k in range(len(inputs[0]))]
         return [np.stack(results) for results in zip(*runs, strict=True)]
+
+    def measure(self, inputs: Sequence[np.ndarray], runs: int) -> Measured:
+        """Time every node; the state stays as it is."""
+        nodes = [n for n in self.graph.nodes() if not isinstance(n.op.kernel, Leaf)]
+        slices = tuple(self._timed(inputs) for _ in range(runs))
+        return Measured(tuple(map(_kernel, nodes)), slices, 1, 0, 0, (), None)
+
+    def _timed(self, inputs: Sequence[np.ndarray]) -> Slices:
+        stamps: list[float] = []
+        begin = time.perf_counter()
+        self.graph.compute(self._given(inputs), lambda: stamps.append(time.perf_counter()))
+        start = np.array([begin, *stamps[:-1]])[: len(stamps)] - begin
+        stop = np.array(stamps) - begin
+        number = np.arange(len(stamps))
+        return Slices(number, np.zeros_like(number), start, stop, time.perf_counter() - begin)
+
+    def source(self, language: str, kernel: int | None = None) -> str:
+        """There is none.
+
+        Raises:
+            BackendError: always.
+        """
+        raise BackendError(
+            f"source: code is made by the native backend; this program runs in NumPy, got "
+            f'language={language!r}. Compile with backend="native".'
+        )
+
+
+def _kernel(node: Node) -> Kernel:
+    moved = node.type.bytes + sum(i.type.bytes for i in node.inputs)
+    loops = " ".join(map(str, node.type.shape))
+    return Kernel(node.op.name, node.path, node.source, "numpy", loops, 0, 0, moved)
 
 
 def compile(graph: Graph, state: Sequence[np.ndarray]) -> ReferenceExecutable:

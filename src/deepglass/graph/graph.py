@@ -147,11 +147,14 @@ class Graph:
         """Return the nodes to compute, inputs first."""
         return ancestors(self.results)
 
-    def compute(self, given: Mapping[int, np.ndarray]) -> list[np.ndarray]:
+    def compute(
+        self, given: Mapping[int, np.ndarray], computed: Callable[[], object] = lambda: None
+    ) -> list[np.ndarray]:
         """Return the values of `results`, each node computed in NumPy by its op's reference.
 
         Args:
             given: the values of inputs and state, by the ids of their nodes.
+            computed: called after each node.
         """
         values = {id: array.view() for id, array in given.items()}
         for node in self.nodes():
@@ -165,6 +168,7 @@ class Graph:
             for array in arguments:
                 array.flags.writeable = False
             values[node.id] = node.compute(arguments)
+            computed()
         return [values[n.id] for n in self.results]
 
     def with_results(self, results: Sequence[Node]) -> Graph:

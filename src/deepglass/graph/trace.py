@@ -11,7 +11,7 @@ import os
 import sys
 import warnings
 from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from types import FrameType
 from typing import Any
@@ -209,10 +209,14 @@ class Trace:
             self._origin = None
             _active.reset(token)
 
-    @contextmanager
-    def scope(self, layer: object) -> Iterator[None]:
+    def scope(self, layer: object) -> AbstractContextManager[None]:
         """Name the nodes made in this block after ``layer``."""
-        self._path.append(self.scopes.get(id(layer), self._path[-1]))
+        return self.at(self.scopes.get(id(layer), self._path[-1]))
+
+    @contextmanager
+    def at(self, path: str) -> Iterator[None]:
+        """Let the nodes made in this block belong to the layer at ``path``."""
+        self._path.append(path)
         try:
             yield
         finally:
@@ -226,6 +230,14 @@ def record(op: Op, type: TensorType, inputs: tuple[Node, ...], params: dict[str,
     wanted = _grad_enabled.get() and type.dtype.is_float
     requires_grad = wanted and any(i.requires_grad for i in inputs)
     return trace.add(Node(op, type, inputs, params, requires_grad=requires_grad))
+
+
+def gradient_of(node: Node) -> AbstractContextManager[None]:
+    """In a trace, let the nodes made in this block belong to ∂layer, with the layer of ``node``."""
+    trace = _active.get()
+    if trace is None or not node.path:
+        return nullcontext()
+    return trace.at(f"∂{node.path}")
 
 
 def escaped(node: Node) -> TraceError:

@@ -40,6 +40,14 @@ Running it:
     executable  machine code in memory
     threads     the workers that run it
     program     a lowered graph with its memory, behind one call
+
+Looking at it:
+
+    clock       stamps of the processor's clock around nests
+    measure     runs of a copy that leaves stamps
+    count       operations and bytes of a nest, lives of values
+    peaks       what one core can do
+    listing     loops, LLVM IR and assembly, whole or by kernel
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from . import ir
+from .clock import stamped
 from .cpu import Cpu
 from .nest import Function, Rows, emit_nest
 from .schedule import schedule
@@ -68,24 +69,37 @@ class Module:
     Attributes:
         cycles: estimate of the work that threads can share, in cycles of one thread.
         barriers: how often the threads meet.
+        nests: the name of the function of each nest, in the order of the program; of that for
+            whole chunks where there is one for the shorter last chunk too.
+        stamps: how many there are in one run.
     """
 
     text: str
     cycles: float
     barriers: int
+    nests: tuple[str, ...]
+    stamps: int
 
 
-def emit_program(program: ir.Program, cpu: Cpu) -> Module:
-    """Return the module of a program."""
-    return _ModuleEmitter(cpu).module(program)
+def emit_program(program: ir.Program, cpu: Cpu, record: int | None = None) -> Module:
+    """Return the module of a program.
+
+    Args:
+        record: the slot of memory where the program leaves a stamp per nest and chunk (see
+            `clock`), nests in the order of the program, chunks in theirs; none unless given.
+    """
+    return _ModuleEmitter(cpu, record).module(program)
 
 
 @dataclass
 class _ModuleEmitter:
     cpu: Cpu
+    record: int | None
+    stamps: int = 0
     parts: list[str] = field(default_factory=lambda: [BARRIER])
     cycles: float = 0.0
     names: dict[str, str] = field(default_factory=dict)  # of the nest functions, by their text
+    nests: list[str] = field(default_factory=list)
     called: dict[str, str] = field(default_factory=dict)  # functions that nests call, by name
 
     def module(self, program: ir.Program) -> Module:
@@ -113,17 +127,21 @@ class _ModuleEmitter:
             _ALONE,
             _attributes(self.cpu),
         ]
-        return Module("\n".join(self.parts), self.cycles, barriers)
+        return Module("\n".join(self.parts), self.cycles, barriers, tuple(self.nests), self.stamps)
 
     def _phase(self, phase: ir.Phase, name: str, index: int) -> None:
         extent = phase.rows.extent if phase.rows else 1
         chunks, size = phase.chunk.extent, min(phase.chunk_size, extent)
         last = extent - (chunks - 1) * size
         bases: dict[tuple[int, int], str] = {}
-        calls = {
-            count: [self._call(nest, phase, count, chunks, bases) for nest in phase.nests]
-            for count in sorted({size, last})
-        }
+        names: list[str] = []
+        calls: dict[int, list[str]] = {}
+        for count in sorted({last, size}):
+            named = [self._call(nest, phase, count, chunks, bases) for nest in phase.nests]
+            names = [name for name, _ in named]
+            calls[count] = self._stamped([call for _, call in named], count, chunks, bases)
+        self.nests += names
+        self.stamps += chunks * len(phase.nests)
         head = f"define internal void @{name}({_WHO}) noinline #0 {{"
         pointers = _pointers(bases)
         if _single(phase):
@@ -139,8 +157,8 @@ class _ModuleEmitter:
         count: int,
         chunks: int,
         bases: dict[tuple[int, int], str],
-    ) -> str:
-        """Emit a nest for chunks of ``count`` rows; return the call."""
+    ) -> tuple[str, str]:
+        """Emit a nest for chunks of ``count`` rows; return its name and the call."""
         nest = schedule(nest, phase, self.cpu, count)
         if nest.schedule and not _single(phase) and count == phase.chunk_size:
             self.cycles += chunks * nest.schedule.cycles
@@ -149,15 +167,27 @@ class _ModuleEmitter:
         self.called.update(function.functions)
         arguments = [bases.setdefault(b, f"%base{len(bases)}") for b in function.bases]
         pointers = "".join(f", ptr {a}" for a in arguments)
-        return (
-            f"  call void @{self._name(function, nest)}(i64 %lo, i64 %chunk, ptr %table{pointers})"
-        )
+        name = self._name(function, nest)
+        return name, f"  call void @{name}(i64 %lo, i64 %chunk, ptr %table{pointers})"
+
+    def _stamped(
+        self, calls: list[str], count: int, chunks: int, bases: dict[tuple[int, int], str]
+    ) -> list[str]:
+        """The calls, with stamps where they are wanted."""
+        if self.record is None:
+            return calls
+        memory = bases.setdefault((self.record, 0), f"%base{len(bases)}")
+        first = [self.stamps + k * chunks for k in range(len(calls))]
+        return [
+            stamped(call, memory, at, f"stamp{at}.{count}")
+            for at, call in zip(first, calls, strict=True)
+        ]
 
     def _name(self, function: Function, nest: ir.Nest) -> str:
         name = self.names.get(function.text)
         if name is None:
             name = self.names[function.text] = f"nest_{len(self.names)}"
-            label = " ".join(nest.label.split())
+            label = " ".join(f"{nest.label} {nest.layer}".split())
             self.parts.append(f"; {label}\ndefine internal void @{name}{function.text}")
         return name
 

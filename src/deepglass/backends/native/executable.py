@@ -10,6 +10,7 @@ from typing import Any
 import llvmlite.binding as llvm
 import numpy as np
 
+from ..measured import Stopwatch
 from . import ir, threads
 from .cpu import Cpu, host, target_machine
 from .emit import emit_program
@@ -24,17 +25,32 @@ class Executable:
     Args:
         program: what to run. Nests that have a schedule keep it.
         cpu: the processor to compile for; this one by default.
+        record: the slot of memory for stamps, where nests are to be timed (see `clock`).
+        watch: is told how long writing the text and making machine code of it took.
 
     Attributes:
         llvm: the program as LLVM IR text.
+        barriers: how often the threads meet in one run.
+        nests: the function of each nest, in the order of the program.
+        stamps: how many there are in one run.
     """
 
-    def __init__(self, program: ir.Program, cpu: Cpu | None = None) -> None:
+    def __init__(
+        self,
+        program: ir.Program,
+        cpu: Cpu | None = None,
+        record: int | None = None,
+        watch: Stopwatch | None = None,
+    ) -> None:
         self._cpu = cpu or host()
-        module = emit_program(program, self._cpu)
-        self.llvm = module.text
+        watch = watch or Stopwatch()
+        with watch("text"):
+            module = emit_program(program, self._cpu, record)
+        self.llvm, self.barriers = module.text, module.barriers
+        self.nests, self.stamps = module.nests, module.stamps
         self._shared = module.cycles > _WORTH_SHARING + _BARRIER * module.barriers
-        self._engine = _compile(module.text, self._cpu)
+        with watch("machine code"):
+            self._engine = _compile(module.text, self._cpu)
         self._run, self._alone = self._entries("run", "alone")
         self._each, self._each_alone = self._entries("each", "each_alone")
 

@@ -197,7 +197,8 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Nest:
-    """One set of loops; ``label`` names the nodes it computes, ``source`` the user's line."""
+    """One set of loops; ``label`` names the ops it computes, ``layer`` says where in the model,
+    ``source`` is the user's line."""
 
     axes: tuple[Axis, ...]
     stores: tuple[Store, ...]
@@ -205,6 +206,7 @@ class Nest:
     accums: tuple[Accum, ...] = ()
     schedule: Schedule | None = None
     label: str = ""
+    layer: str = ""
     source: str = ""
 
     def __str__(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...graph.graph import ALIAS, Graph, Node, derived
 from ...graph.kinds import Host, Leaf, Scatter
@@ -168,8 +168,9 @@ class _Lowering:
                 levels.setdefault(group.level, {})
                 calls += self._host_calls(group)
                 continue
-            nests = list(self._scatter(group)) if group.scatters else [self._nest(group)]
-            levels.setdefault(group.level, {}).setdefault(group.rows, []).extend(nests)
+            nests = self._scatter(group) if group.scatters else [self._nest(group)]
+            said = [_labelled(nest, group.members) for nest in nests]
+            levels.setdefault(group.level, {}).setdefault(group.rows, []).extend(said)
         phases = [
             tuple(_phase(rows, nests) for rows, nests in by_rows.items())
             for _, by_rows in sorted(levels.items())
@@ -199,15 +200,7 @@ class _Lowering:
             if member.root.id in self.buffers:
                 where = linear(shape, at)
                 stores.append(Store(self.buffers[member.root.id], where, result(recipe)))
-        first = group.members[0].root
-        return Nest(
-            group.axes,
-            tuple(stores),
-            group.over,
-            tuple(accums),
-            label=_label(group.members),
-            source=first.source,
-        )
+        return Nest(group.axes, tuple(stores), group.over, tuple(accums))
 
     def _scatter(self, group: Group) -> Iterator[Nest]:
         """Copy the tensor, then combine the source elements with it, one after another."""
@@ -215,11 +208,10 @@ class _Lowering:
         kernel = root.op.kernel
         assert isinstance(kernel, Scatter)
         target = self.buffers[root.id]
-        label, source = _label(group.members), root.source
         shape = root.type.shape
         recipe = make(root, self._evaluator())
         where = linear(shape, identity(shape, recipe.axes))
-        yield Nest(recipe.axes, (Store(target, where, result(recipe)),), label=label, source=source)
+        yield Nest(recipe.axes, (Store(target, where, result(recipe)),))
         evaluator = self._evaluator()
         given = root.inputs[2]
         axes = domain(given.type.shape)
@@ -243,13 +235,14 @@ class _Lowering:
             number = as_expr(place)
             place = as_index(Call("where", (inside, number, Const(0, number.dtype)), number.dtype))
         store = Store(target, place, value, kernel.combine)
-        yield Nest(axes, (store,), label=label, source=source)
+        yield Nest(axes, (store,))
 
     def _commit(self, state: Node, value: Node) -> Nest:
         axes = domain(state.type.shape)
         where = linear(state.type.shape, identity(state.type.shape, axes))
         load = as_expr(self._evaluator().value(value, identity(value.type.shape, axes)))
-        return Nest(axes, (Store(self.buffers[state.id], where, load),), label=f"{state.name} ←")
+        store = Store(self.buffers[state.id], where, load)
+        return Nest(axes, (store,), label="copy", layer=state.name, source=value.source)
 
 
 def _with_own_results(graph: Graph) -> Graph:
@@ -283,7 +276,8 @@ def _chunk_size(rows: int) -> int:
     )
 
 
-def _label(members: Sequence[Recipe]) -> str:
-    names = [m.root.op.name for m in members]
-    paths = {m.root.path for m in members if m.root.path}
-    return " ".join([" + ".join(names), *sorted(paths)[:1]])
+def _labelled(nest: Nest, members: Sequence[Recipe]) -> Nest:
+    """Let the nest tell what it computes, for which layer, and from which line."""
+    label = " + ".join(m.root.op.name for m in members)
+    layer = next((m.root.path for m in members if m.root.path), "")
+    return replace(nest, label=label, layer=layer, source=members[0].root.source)

@@ -12,8 +12,9 @@ from ...graph.graph import Graph
 from ...graph.kinds import Scan
 from ...graph.storage import aligned
 from ...graph.types import TensorType
+from ..measured import Measured, Stopwatch
 from .executable import Executable
-from .ir import HostCall, Window
+from .ir import HostCall, Program, Window
 from .lower import ARENA, lower
 
 Addresses = np.ndarray | int
@@ -32,15 +33,19 @@ class NativeExecutable:
     """
 
     def __init__(self, graph: Graph, state: Sequence[np.ndarray]) -> None:
-        lowered = lower(graph)
+        self.graph, self.state = graph, state
+        self._watch = Stopwatch()
+        with self._watch("loops"):
+            lowered = lower(graph)
         self.loops = lowered.program
         self.arena_bytes = lowered.arena
-        self._table = (ctypes.c_void_p * (len(lowered.slots) + 1))()
+        segments = list(lowered.program.segments())
+        self._table = (ctypes.c_void_p * (1 + len(lowered.slots) + len(segments)))()
         self._memory = [np.empty(0)] * len(self._table)  # behind each slot that stays
         self._put(ARENA, aligned((max(lowered.arena, 1),), np.dtype(np.uint8)))
         self._steps: list[tuple[Executable | None, tuple[HostCall, ...]]] = []
-        for loops, calls in lowered.program.segments():
-            self._steps.append((Executable(loops) if loops.levels else None, calls))
+        for k, (loops, calls) in enumerate(segments, 1 + len(lowered.slots)):
+            self._steps.append((self._compile(loops, k) if loops.levels else None, calls))
         self._repeated = {
             call.node.id: Repeated(call.node.params)
             for call in lowered.program.calls
@@ -62,6 +67,10 @@ class NativeExecutable:
             (results + k + 1, n.type, self._own(results + k + 1, n.type))
             for k, n in enumerate(graph.outputs)
         ]
+
+    def _compile(self, loops: Program, spare: int) -> Executable:
+        """Return the machine code of a stretch of loops; no buffer is in the slot ``spare``."""
+        return Executable(loops, watch=self._watch)
 
     def __call__(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         table = self._table
@@ -85,6 +94,23 @@ class NativeExecutable:
             array if own is None else array.copy()
             for array, (_, _, own) in zip(outputs, self._outputs, strict=True)
         ]
+
+    def measure(self, inputs: Sequence[np.ndarray], runs: int) -> Measured:
+        """Time a copy of the program; see `backends.Executable`."""
+        from .measure import measure
+
+        return measure(self.graph, self.state, inputs, runs)
+
+    def source(self, language: str, kernel: int | None = None) -> str:
+        """Return the program as text; see `backends.Executable`."""
+        from .listing import listing
+
+        return listing(self.loops, self.code, language, kernel)
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """How long the parts of compiling it took."""
+        return self._watch.seconds
 
     @property
     def runs_rows(self) -> bool:
@@ -137,14 +163,17 @@ class NativeExecutable:
         for (slot, _, _), array in zip(self._outputs, outputs, strict=True):
             memory[slot] = array
         for call in calls:
-            arguments = [_array(w, memory) for w in call.arguments]
-            for array in arguments:
-                array.flags.writeable = False
-            result = _array(call.result, memory)
-            if call.node.id in self._repeated:
-                self._repeated[call.node.id](arguments, result)
-            else:
-                np.copyto(result, call.node.compute(arguments))
+            self._call(call, memory)
+
+    def _call(self, call: HostCall, memory: Sequence[np.ndarray]) -> None:
+        arguments = [_array(w, memory) for w in call.arguments]
+        for array in arguments:
+            array.flags.writeable = False
+        result = _array(call.result, memory)
+        if call.node.id in self._repeated:
+            self._repeated[call.node.id](arguments, result)
+        else:
+            np.copyto(result, call.node.compute(arguments))
 
 
 class Repeated:

@@ -22,7 +22,7 @@ def nest_text(nest: Nest) -> str:
     results = [*[a.expr for a in nest.accums], *[s.expr for s in nest.stores]]
     names = _Names([*results, *[e for s in nest.stores for e, _ in s.index.loaded]])
     head = ", ".join(f"{a}<{a.extent}" for a in nest.axes) or "()"
-    lines = [f"for {head}:  # {nest.label}"]
+    lines = [f"for {head}:  # {nest.label} {nest.layer}".rstrip()]
     if nest.over:
         lines.append(f"  over {', '.join(f'{a}<{a.extent}' for a in nest.over)}:")
         for accum in nest.accums:

@@ -104,7 +104,7 @@ def _load(node: Node, index: IndexNode, element: int) -> Item:
     read: set[int] = set()
     made: set[int] = set()
     for part, _ in index.loaded:
-        from_memory = any(n.kind == "load" for n in _reachable([part]))
+        from_memory = any(n.kind == "load" for n in reachable([part]))
         (read if from_memory else made).update(part.axes)
     return Item(
         frozenset(node.axes),
@@ -116,7 +116,7 @@ def _load(node: Node, index: IndexNode, element: int) -> Item:
     )
 
 
-def _reachable(roots: Iterable[Node]) -> list[Node]:
+def reachable(roots: Iterable[Node]) -> list[Node]:
     """Every node the roots need, once."""
     found: dict[int, Node] = {}
     stack = list(roots)
@@ -132,7 +132,7 @@ def _reachable(roots: Iterable[Node]) -> list[Node]:
 
 def _items(roots: list[Node], fused: frozenset[int]) -> tuple[Item, ...]:
     items = []
-    for node in _reachable(roots):
+    for node in reachable(roots):
         axes = frozenset(node.axes)
         if node.kind == "load" and node.index and node.buffer:
             items.append(_load(node, node.index, node.buffer.dtype.bytes))
@@ -151,5 +151,5 @@ def _weight(node: Node) -> float:
 def _narrowest(nest: ir.Nest, roots: list[Node]) -> int:
     sizes = [s.buffer.dtype.bytes for s in nest.stores]
     sizes += [a.dtype.bytes for a in nest.accums]
-    sizes += [n.dtype.bytes for n in _reachable(roots) if n.dtype.is_float]
+    sizes += [n.dtype.bytes for n in reachable(roots) if n.dtype.is_float]
     return max(4, min(sizes, default=4))

@@ -1,0 +1,100 @@
+"""Runs of a copy of a program whose nests and calls leave stamps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...graph.graph import Graph
+from ...graph.storage import aligned
+from ..measured import Kernel, Measured, Slices
+from . import threads
+from .clock import STAMP, seconds_per_tick, ticks
+from .count import kernel_of, lives_of, made_by
+from .cpu import host
+from .executable import Executable
+from .ir import HostCall, Program
+from .peaks import peaks
+from .program import NativeExecutable
+from .schedule import schedule
+
+Numbers = list[tuple[int, int]]  # kernel and how many stamps it leaves, in their order
+
+
+def measure(
+    graph: Graph, state: Sequence[np.ndarray], inputs: Sequence[np.ndarray], runs: int
+) -> Measured:
+    """Return what a program does and how long it takes.
+
+    It runs on a copy of the state, which stays as it is, once before the runs that count.
+    """
+    copies = [aligned(a.shape, a.dtype) for a in state]
+    for copy, array in zip(copies, state, strict=True):
+        np.copyto(copy, array)
+    timed = TimedExecutable(graph, copies)
+    timed.run(inputs)
+    return Measured(
+        tuple(timed.kernels),
+        tuple(timed.run(inputs) for _ in range(runs)),
+        threads.threads(),
+        sum(code.barriers for code in timed.code),
+        timed.arena_bytes,
+        lives_of(timed.loops),
+        peaks(),
+    )
+
+
+class TimedExecutable(NativeExecutable):
+    """A program that leaves a stamp per nest and chunk, and one per call of the host.
+
+    Attributes:
+        kernels: its nests and calls, in the order in which they run.
+    """
+
+    def __init__(self, graph: Graph, state: Sequence[np.ndarray]) -> None:
+        self._stamps: list[np.ndarray] = []  # of each stretch of loops
+        self._called: list[tuple[int, int]] = []  # when the calls of the host started, ended
+        super().__init__(graph, state)
+        self.kernels: list[Kernel] = []
+        self._order: list[int] = []  # the kernel of each stamp: loops, then calls
+        calls: list[int] = []
+        for level, phases in enumerate(self.loops.levels):
+            for phase in phases:
+                for nest in phase.nests:
+                    self._order += [len(self.kernels)] * phase.chunk.extent
+                    scheduled = schedule(nest, phase, host())
+                    self.kernels.append(kernel_of(scheduled, phase, level))
+            for call in self.loops.calls_after(level):
+                calls.append(len(self.kernels))
+                self.kernels.append(made_by(call))
+        self._order += calls
+
+    def _compile(self, loops: Program, spare: int) -> Executable:
+        code = Executable(loops, record=spare, watch=self._watch)
+        self._stamps.append(np.zeros((code.stamps, STAMP), np.int64))
+        self._put(spare, self._stamps[-1])
+        return code
+
+    def _call(self, call: HostCall, memory: Sequence[np.ndarray]) -> None:
+        read = ticks()
+        start = read()
+        super()._call(call, memory)
+        self._called.append((start, read()))
+
+    def run(self, inputs: Sequence[np.ndarray]) -> Slices:
+        """Run once and return who was at work when."""
+        self._called.clear()
+        read, tick = ticks(), seconds_per_tick()
+        begin = read()
+        self(inputs)
+        end = read()
+        calls = np.array([(0, *times) for times in self._called], np.int64).reshape(-1, STAMP)
+        thread, start, stop = np.concatenate([*self._stamps, calls]).T
+        return Slices(
+            np.array(self._order, np.int64),
+            thread.copy(),
+            (start - begin) * tick,
+            (stop - begin) * tick,
+            (end - begin) * tick,
+        )
