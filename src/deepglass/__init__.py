@@ -207,6 +207,7 @@ from .ops import (
     where,
 )  # fmt: skip
 from .ops.methods import METHODS
+from .passes.winograd import exact
 from .scan import scan
 from .testing import gradcheck
 
@@ -273,6 +274,7 @@ __all__ = [
     "empty_like",
     "eq",
     "erf",
+    "exact",
     "exp",
     "expm1",
     "eye",

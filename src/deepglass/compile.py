@@ -32,6 +32,7 @@ from .graph.tree import flatten, unflatten
 from .graph.types import Shape, TensorType, dtype_of
 from .looking import Looking
 from .passes import optimize
+from .passes.winograd import is_exact
 
 Run = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
 
@@ -180,7 +181,7 @@ class Compiled(Looking):
             else:
                 tokens.append(argument_token(leaf))
         layers = [] if plain else [x for x in leaves if isinstance(x, Traceable)]
-        rest = (structure, tuple(tokens), grad_enabled())
+        rest = (structure, tuple(tokens), grad_enabled(), is_exact())
         known = self.programs.setdefault((rest, self._seen(layers)), [])
         for program in known:
             if program.fits():
@@ -237,10 +238,11 @@ class Program:
         watch: Stopwatch,
     ) -> None:
         self.graph = graph
-        with watch("passes"):
-            self.optimized = optimize(graph)
         self.backend = backend or backends.default()
         self.chosen = f"{self.backend}, {'asked for' if backend else 'the default'}"
+        compiler = backends.get(self.backend)
+        with watch("passes"):
+            self.optimized = optimize(graph, compiler.FEWER_PRODUCTS and not is_exact())
         self.state = [tensor for tensor, _ in trace.state.values()]
         self._structure, self._template = result
         self._kept = kept
@@ -259,7 +261,7 @@ class Program:
             if node.id in written:
                 storage.writers.append(self._clock)
         arrays = [s.array for s in self._storages]
-        self.executable = backends.get(self.backend).compile(self.optimized, arrays)
+        self.executable = compiler.compile(self.optimized, arrays)
         self.seconds = {**watch.seconds, **self.executable.seconds}
 
     @classmethod

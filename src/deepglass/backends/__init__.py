@@ -77,7 +77,13 @@ class Executable(Protocol):
 
 
 class Backend(Protocol):
-    """A way to run graphs."""
+    """A way to run graphs.
+
+    Attributes:
+        FEWER_PRODUCTS: whether it gains from `passes.winograd`.
+    """
+
+    FEWER_PRODUCTS: bool
 
     def compile(self, graph: Graph, state: Sequence[np.ndarray]) -> Executable:
         """Return an executable for ``graph``.

@@ -13,6 +13,8 @@ from ..graph.graph import Graph, Node
 from ..graph.kinds import Leaf
 from .measured import Kernel, Measured, Slices
 
+FEWER_PRODUCTS = False
+
 
 @dataclass(frozen=True)
 class ReferenceExecutable:

@@ -1,5 +1,6 @@
 """The op records, by family, and the public functions over them."""
 
+from . import winograd as winograd
 from .activation import relu
 from .adaptive import adaptive_avg_pool1d, adaptive_max_pool1d
 from .contraction import bmm, dot, matmul, mm, mv, outer

@@ -11,7 +11,7 @@ from ..errors import DTypeError, ShapeError
 from ..graph.kinds import Contraction
 from ..graph.op import Misuse, Op
 from ..graph.tensor import Tensor, apply, as_tensor
-from ..graph.types import TensorType, bool_
+from ..graph.types import Shape, TensorType, bool_
 from .elementwise import mul, unify
 from .movement import broadcast_to, reshape, transpose
 from .samples import cases
@@ -80,6 +80,102 @@ MATMUL = Op(
     ),
     notation="{0} @ {1}",
     doc="The matrix product: y[..., i, j] = sum over k of x[..., i, k] w[..., k, j].",
+)
+
+
+# contract -------------------------------------------------------------------------------
+
+
+def _letters(equation: str) -> tuple[str, str, str]:
+    """The letters of x, of w and of the result."""
+    inputs, _, result = equation.partition("->")
+    x, _, w = inputs.partition(",")
+    return x, w, result
+
+
+def _lengths_of(x: TensorType, w: TensorType, equation: str) -> dict[str, int]:
+    first, second, _ = _letters(equation)
+    pairs = zip(second + first, w.shape + x.shape, strict=True)
+    return dict(pairs)
+
+
+def _contract_type(x: TensorType, w: TensorType, equation: str) -> TensorType:
+    first, second, result = _letters(equation)
+    named = (len(first), len(second)) == (len(x.shape), len(w.shape))
+    lengths = _lengths_of(x, w, equation) if named else {}
+    if not named or any(lengths[n] != k for n, k in zip(second, w.shape, strict=True)):
+        raise ShapeError(
+            f"contract: one letter per axis, and one length per letter; got {equation!r} for x "
+            f"{x.shape} and w {w.shape}. dg.einsum repeats axes of length 1."
+        )
+    if x.dtype is not w.dtype or not x.dtype.is_float:
+        raise DTypeError(
+            f"contract: both tensors are of one float type; got {x} and {w}. Convert with .to()."
+        )
+    return TensorType(tuple(lengths[n] for n in result), x.dtype)
+
+
+def _summed(equation: str) -> str:
+    """The letters that are summed over: both operands have them, the result does not."""
+    x, w, result = _letters(equation)
+    return "".join(n for n in x if n in w and n not in result)
+
+
+def _contract_over(types: tuple[TensorType, ...], equation: str) -> Shape:
+    lengths = _lengths_of(*types, equation)
+    return tuple(lengths[n] for n in _summed(equation))
+
+
+def _contract_term(b: Any, i: Any, k: Any, x: Any, w: Any, types: Any, equation: str) -> Any:
+    first, second, result = _letters(equation)
+    at = dict(zip(result + _summed(equation), (*i, *k), strict=True))
+    return x([at[n] for n in first]), w([at[n] for n in second])
+
+
+def _for(equation: str, order: str) -> str:
+    """The equation with its three groups of letters in another order."""
+    groups = dict(zip("xwy", _letters(equation), strict=True))
+    first, second, result = (groups[g] for g in order)
+    return f"{first},{second}->{result}"
+
+
+CONTRACT: Op = Op(
+    name="contract",
+    infer=_contract_type,
+    reference=lambda x, w, equation: np.einsum(equation, x, w, optimize=True),
+    kernel=Contraction(_contract_over, _contract_term),
+    gradient=(
+        lambda g, y, x, w, equation: apply(CONTRACT, g, w, equation=_for(equation, "ywx")),
+        lambda g, y, x, w, equation: apply(CONTRACT, x, g, equation=_for(equation, "xyw")),
+    ),
+    samples=cases(
+        (((2, 3, 7), (2, 7, 5)), {"equation": "nij,njk->nik"}),
+        (((7, 3, 5), (3, 5, 19)), {"equation": "nek,eko->neo"}),
+        (((7, 2, 3, 9), (7, 2, 3, 17)), {"equation": "ntek,nteo->eko"}),
+        (((2, 3), (5,)), {"equation": "ab,c->cab"}),
+        (((0, 3, 5), (3, 5, 2)), {"equation": "nek,eko->neo"}),
+    ),
+    misuses=(
+        Misuse(
+            (np.ones((2, 3)), np.ones((5, 7))),
+            {"equation": "ij,jk->ik"},
+            ShapeError,
+            "one length per letter; got 'ij,jk->ik' for x (2, 3) and w (5, 7)",
+        ),
+        Misuse(
+            (np.ones((2, 3)), np.ones(3)), {"equation": "ij,jk->ik"}, ShapeError, "letter per axis"
+        ),
+        Misuse(
+            (np.ones((2, 3), np.float32), np.ones((3, 5))),
+            {"equation": "ij,jk->ik"},
+            DTypeError,
+            "one float type",
+        ),
+    ),
+    doc="""One sum of products, with a letter for each axis: \"nij,njk->nik\".
+
+    Every letter stands in two of the three groups or in all.
+    """,
 )
 
 

@@ -59,6 +59,8 @@ import numpy as np
 from ...graph.graph import Graph
 from .program import NativeExecutable
 
+FEWER_PRODUCTS = True
+
 
 def compile(graph: Graph, state: Sequence[np.ndarray]) -> NativeExecutable:
     """Return machine code for ``graph``."""

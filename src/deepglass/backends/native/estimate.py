@@ -22,6 +22,7 @@ _ENOUGH = 8  # accumulators that keep the adders busy; more partial sums do not 
 _TEMPORARIES = 4  # registers an expression needs besides its operands
 _SPARE = 2  # registers left to the instruction scheduler
 _NARROW = 0.6  # cost of an instruction on few lanes
+_SHORT, _MOST_CHOICES = 8, 64  # axes that choose what is computed: length, points in a block
 _REST = 0.03  # what another copy of the code for the rest of an axis may cost
 _WORTH_TRYING = 3.0  # times the cost of the best choice of lanes, without blocks
 
@@ -157,10 +158,7 @@ def _blocks(shape: Shape, c: Lanes) -> Array:
     """Candidates: one row per block, one column per axis."""
     steps = [c.steps(shape, a) for a in range(len(shape.extents))]
     if not shape.combines:
-        row = [1] * len(steps)
-        if c.vector >= 0:
-            row[c.vector] = min(_map_vectors(shape.work), steps[c.vector])
-        return np.array([row], np.int64)
+        return np.array(list(_map_blocks(shape, c, steps)), np.int64)
     most = (shape.cpu.registers - 1) // len(shape.combines)
     rows: list[tuple[int, ...]] = [()]
     sizes = [1]
@@ -191,6 +189,17 @@ def _widths(shape: Shape, axis: int, c: Lanes, extent: int) -> list[int]:
         return [1]
     equal = {-(-extent // n) for n in range(1, min(extent, 64) + 1)}
     return sorted(n for n in equal | {1, 2, 3, 4} if n <= min(extent, 16))
+
+
+def _map_blocks(shape: Shape, c: Lanes, steps: Sequence[int]) -> Iterator[list[int]]:
+    """Several vectors; and one, with the short axes whole that choose what is computed."""
+    row = [1] * len(steps)
+    if c.vector >= 0:
+        row[c.vector] = min(_map_vectors(shape.work), steps[c.vector])
+    yield row
+    whole = [a for a in shape.work.choices if a != c.vector and steps[a] <= _SHORT]
+    if whole and prod(steps[a] for a in whole) <= _MOST_CHOICES:
+        yield [steps[a] if a in whole else 1 for a in range(len(steps))]
 
 
 def _map_vectors(work: Work) -> int:

@@ -142,6 +142,10 @@ class Evaluator:
             return access.load(self, node)
         if node.kind == "and" and node.dtype is bool_:
             return self._conjunction(node)
+        if node.kind == "where":
+            condition = self.value(node.args[0])
+            if condition.known is not None and len(set(condition.known)) == 1:
+                return self.value(node.args[1 if condition.known[0] else 2])
         if node.kind in ops.COMPARISONS:
             outcome = self.place.outcome(node)
             if outcome is not None:

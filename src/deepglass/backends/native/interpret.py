@@ -167,7 +167,8 @@ def _power(x: Array, y: Array) -> Array:
 
 
 _MEANING: dict[str, Any] = {
-    "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "neg": np.negative,
+    "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide,
+    "fma": lambda x, y, z: x * y + z, "neg": np.negative,
     "abs": np.abs, "maximum": np.maximum, "minimum": np.minimum, "floor": np.floor,
     "round": np.rint, "pow": _power, "exp": np.exp, "expm1": np.expm1, "log": np.log,
     "log1p": np.log1p, "sqrt": np.sqrt, "rsqrt": lambda x: 1 / np.sqrt(x), "tanh": np.tanh,

@@ -137,7 +137,8 @@ Expr = Const | Iota | Load | Call | Acc
 # maximum and minimum hand on NaN as NumPy does; shr is logical
 OPS = frozenset(
     {
-        *("add", "sub", "mul", "div", "neg", "abs", "maximum", "minimum", "floordiv", "mod"),
+        *("add", "sub", "mul", "div", "fma", "neg", "abs", "maximum", "minimum"),
+        *("floordiv", "mod"),
         *("floor", "round", "pow", "exp", "expm1", "log", "log1p", "sqrt", "rsqrt", "tanh"),
         *("sigmoid", "sin", "cos", "erf"),
         *("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "xor", "not", "shl", "shr"),

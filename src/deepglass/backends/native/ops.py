@@ -71,6 +71,8 @@ def apply(w: Writer, op: str, args: list[Value], dtype: DType) -> Value:
     match op, args:
         case "cast", [a]:
             return cast(w, a, dtype)
+        case "fma", [a, b, c]:
+            return w.fma(a, b, c)
         case "neg", [a]:
             return w.negate(a)
         case "pow", [a, b]:

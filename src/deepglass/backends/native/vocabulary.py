@@ -135,6 +135,9 @@ class LoopVocabulary:
     def div(self, x: Scalar, y: Scalar) -> Scalar:
         return self._call("div", x, y)
 
+    def fma(self, x: Scalar, y: Scalar, z: Scalar) -> Scalar:
+        return self._call("fma", x, y, z)
+
     def neg(self, x: Scalar) -> Scalar:
         return self._call("neg", x)
 

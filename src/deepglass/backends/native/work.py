@@ -64,6 +64,8 @@ class Work:
         body: per point of all axes.
         ending: to evaluate the stores' expressions.
         stores: the stores themselves.
+        choices: axes whose position alone decides a ``where``: in a block of them, each point
+            computes only what it chooses, and what points choose alike once.
         multiplies: every accumulator adds a product, which takes no instruction of its own.
         narrowest: bytes of the narrowest type that is computed with, 4 at least.
     """
@@ -71,6 +73,7 @@ class Work:
     body: tuple[Item, ...]
     ending: tuple[Item, ...]
     stores: tuple[Item, ...]
+    choices: frozenset[int]
     multiplies: bool
     narrowest: int
 
@@ -88,6 +91,7 @@ def work_of(nest: ir.Nest, chunk: ir.Axis) -> Work:
         _items(sums, fused),
         _items(ends, frozenset()),
         stores,
+        frozenset(a for n in _reachable(sums + ends) if _chooses(n) for a in n.args[0].axes),
         multiplies,
         _narrowest(nest, sums + ends),
     )
@@ -130,13 +134,20 @@ def reachable(roots: Iterable[Node]) -> list[Node]:
     return list(found.values())
 
 
+def _chooses(node: Node) -> bool:
+    """Whether the node is a choice that depends on positions only."""
+    return node.kind == "where" and not any(
+        n.kind in ("load", "acc") for n in _reachable(node.args[:1])
+    )
+
+
 def _items(roots: list[Node], fused: frozenset[int]) -> tuple[Item, ...]:
     items = []
     for node in reachable(roots):
         axes = frozenset(node.axes)
         if node.kind == "load" and node.index and node.buffer:
             items.append(_load(node, node.index, node.buffer.dtype.bytes))
-        elif node.kind not in _FREE and node.number not in fused and axes:
+        elif node.kind not in _FREE and node.number not in fused and axes and not _chooses(node):
             items.append(Item(axes, _weight(node)))
     return tuple(items)
 

@@ -1,0 +1,312 @@
+"""Convolution with fewer multiplications: 3 x 3 kernels in tiles of 4 x 4 results.
+
+Along one axis, 4 results of a kernel of 3 taps are the product of two short polynomials. Six
+points determine it: evaluate both there, multiply point by point, and interpolate. In two
+dimensions 36 multiplications stand for 144, and over the channels they become 36 products of
+matrices:
+
+    V = Bᵀ d B       the tiles d of the image, 6 x 6, at the points
+    U = G w Gᵀ       the kernels w, 3 x 3, at the points
+    Y = Aᵀ (U V) A   the results of the tile, 4 x 4
+
+What the algorithm computes is bilinear, so both gradients have the same form: that for the
+images is a convolution with turned kernels, that for the kernels Gᵀ ((Bᵀ d B) (A g Aᵀ)) G.
+
+Numerics: with the points 0, ±3/4, ±3/2 and infinity, an error of 2e-6 to 4e-6 of the largest
+    value in float32, where summing directly has 1e-6.
+
+Source: Winograd (1980), Arithmetic Complexity of Computations; Lavin and Gray (2016), Fast
+    Algorithms for Convolutional Neural Networks, section 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..graph.kinds import Composite, Pull
+from ..graph.op import Misuse, Op, Sample
+from ..graph.tensor import Tensor, apply
+from ..graph.types import TensorType
+from .contraction import CONTRACT
+from .correlation import CONV, CONV_TRANSPOSE, CONV_WEIGHT_GRADIENT
+from .movement import permute, reshape, transpose
+from .samples import cases, real
+from .slicing import cut
+from .turning import flip
+from .unfolding import UNFOLD
+from .window import Window, Windows
+
+Matrix = tuple[tuple[float, ...], ...]
+
+TILE, KERNEL = 4, 3  # results and taps along an axis
+POINTS = (0.0, 0.75, -0.75, 1.5, -1.5)  # and infinity; powers of two and three are exact
+
+
+# Matrices -------------------------------------------------------------------------------
+
+
+def _matrices() -> tuple[Matrix, Matrix, Matrix]:
+    """Return Aᵀ (4 x 6), G (6 x 3) and Bᵀ (6 x 6) of the points."""
+    values = np.vander(POINTS, TILE, increasing=True)
+    others = [[b for b in POINTS if b != a] for a in POINTS]
+    scale = np.array([prod(a - b for b in rest) for a, rest in zip(POINTS, others, strict=True)])
+    results = np.zeros((TILE, len(POINTS) + 1))
+    results[:, :-1], results[-1, -1] = values.T, 1
+    kernels = np.zeros((len(POINTS) + 1, KERNEL))
+    kernels[:-1] = np.vander(POINTS, KERNEL, increasing=True) / scale[:, None]
+    kernels[-1, -1] = 1
+    images = np.zeros((len(POINTS) + 1, len(POINTS) + 1))
+    for row, rest in enumerate(others):
+        images[row, :-1] = np.poly(rest)[::-1]
+    images[-1] = np.poly(POINTS)[::-1]
+    return _as_tuples(results), _as_tuples(kernels), _as_tuples(images)
+
+
+def _as_tuples(matrix: np.ndarray) -> Matrix:
+    return tuple(tuple(float(x) for x in row) for row in matrix)
+
+
+def _turned(matrix: Matrix) -> Matrix:
+    return tuple(zip(*matrix, strict=True))
+
+
+AT, G, BT = _matrices()
+
+
+# Weighted sums --------------------------------------------------------------------------
+
+
+def _sums_type(x: TensorType, weights: Matrix, dim: int) -> TensorType:
+    columns = len(weights[0])
+    if not 0 <= dim < len(x.shape) or x.shape[dim] != columns or not x.dtype.is_float:
+        raise ShapeError(
+            f"weighted_sums: the axis has one float for each of the {columns} weights of a sum; "
+            f"got {x} and axis {dim}. Choose another axis, or convert with .to()."
+        )
+    return TensorType((*x.shape[:dim], len(weights), *x.shape[dim + 1 :]), x.dtype)
+
+
+def _sums_reference(x: np.ndarray, weights: Matrix, dim: int) -> np.ndarray:
+    return np.moveaxis(np.tensordot(np.array(weights, x.dtype), x, (1, dim)), 0, dim)
+
+
+def _sums_rule(b: Any, i: Any, x: Any, types: Any, weights: Matrix, dim: int) -> Any:
+    """All sums, of which the index chooses one. Where a backend takes the axis at once, what
+    the sums share is found once."""
+    at = [[*i[:dim], b.const(k, like=i[dim]), *i[dim + 1 :]] for k in range(len(weights[0]))]
+    return _chosen(b, i[dim], _times(b, weights, [x(place) for place in at]))
+
+
+def _chosen(b: Any, at: Any, options: Sequence[Any]) -> Any:
+    result = options[-1]
+    for k in reversed(range(len(options) - 1)):
+        result = b.where(b.eq(at, b.const(k, like=at)), options[k], result)
+    return result
+
+
+def _times(b: Any, matrix: Matrix, x: Sequence[Any]) -> list[Any]:
+    """The product of the matrix and a vector.
+
+    Opposite points have rows, or columns, that differ in signs only. Of such columns the sum and
+    the difference of the two elements is needed, of such rows two sums that both share.
+    """
+    m, x = np.array(matrix), list(x)
+    for j, k in _pairs(m.T):
+        same = m[:, j] == m[:, k]
+        x[j], x[k] = b.add(x[j], x[k]), b.sub(x[j], x[k])
+        m[:, j], m[:, k] = np.where(same, m[:, j], 0), np.where(same, 0, m[:, j])
+    results: list[Any] = [None] * len(m)
+    for j, k in _pairs(m):
+        same = m[j] == m[k]
+        odd = np.where(same, 0, m[j])
+        factor = float(odd[np.flatnonzero(odd)[-1]])
+        even, odd = _sum(b, np.where(same, m[j], 0), x), _sum(b, odd / factor, x)
+        results[j], results[k] = (b.fma(odd, b.const(f, like=odd), even) for f in (factor, -factor))
+    return [_sum(b, row, x) if r is None else r for r, row in zip(results, m, strict=True)]
+
+
+def _pairs(rows: np.ndarray) -> list[tuple[int, int]]:
+    """Neighbours that differ in the signs of some elements, but not of all."""
+    return [
+        (j, j + 1)
+        for j in range(len(rows) - 1)
+        if (abs(rows[j]) == abs(rows[j + 1])).all()
+        and (rows[j] != rows[j + 1]).any()
+        and (rows[j] != -rows[j + 1]).any()
+    ]
+
+
+def _sum(b: Any, factors: np.ndarray, x: Sequence[Any]) -> Any:
+    """The sum of products, those with 1 first, which multiply nothing."""
+    terms = sorted(np.flatnonzero(factors), key=lambda k: factors[k] != 1)
+    first = x[terms[0]]
+    if factors[terms[0]] != 1:
+        first = b.mul(first, b.const(float(factors[terms[0]]), like=first))
+    for k in terms[1:]:
+        one = factors[k] == 1
+        first = b.add(first, x[k]) if one else b.fma(x[k], b.const(float(factors[k]), like=x[k]), first)
+    return first
+
+
+WEIGHTED_SUMS: Op = Op(
+    name="weighted_sums",
+    infer=_sums_type,
+    reference=_sums_reference,
+    kernel=Pull(_sums_rule, reuse=lambda types, weights, dim: 1),
+    gradient=(
+        lambda g, y, x, weights, dim: apply(WEIGHTED_SUMS, g, weights=_turned(weights), dim=dim),
+    ),
+    samples=cases(
+        (((2, 6, 5, 3),), {"weights": BT, "dim": 1}),
+        (((6, 2, 17),), {"weights": AT, "dim": 0}),
+        (((3, 5, 3),), {"weights": G, "dim": 2}),
+        (((4, 7),), {"weights": ((1.0, -2.0, 0.5, 0.0), (0.0, 0.0, 0.0, 1.0)), "dim": 0}),
+        (((0, 6),), {"weights": BT, "dim": 1}),
+    ),
+    misuses=(
+        Misuse((np.ones((2, 5)),), {"weights": BT, "dim": 1}, ShapeError, "the 6 weights of a sum"),
+        Misuse((np.ones(6),), {"weights": BT, "dim": 1}, ShapeError, "got float64[6] and axis 1"),
+    ),
+    doc="""Sums along an axis with constant weights: y[..., r, ...] = sum over k of
+    weights[r][k] x[..., k, ...].""",
+)
+
+
+def _on_both_sides(x: Tensor, matrix: Matrix, dims: tuple[int, int]) -> Tensor:
+    """M X Mᵀ for all matrices X along two axes."""
+    for dim in dims:
+        x = apply(WEIGHTED_SUMS, x, weights=matrix, dim=dim)
+    return x
+
+
+# Convolution and its gradients ----------------------------------------------------------
+
+
+def _tiles(x: Tensor, windows: Windows, taps: int, before: Sequence[int]) -> Tensor:
+    """Images (batch, 1, channels, h, w) in overlapping tiles: (batch, p, q, taps, taps,
+    channels)."""
+    n, _, channels, *lengths = x.shape
+    tiles = tuple(
+        Window(length, taps, -(-w.count // TILE), stride=TILE, before=b)
+        for length, w, b in zip(lengths, windows, before, strict=True)
+    )
+    patches = apply(UNFOLD, reshape(x, n, channels, *lengths), windows=tiles)
+    return permute(patches, 0, 4, 5, 2, 3, 1)
+
+
+def _points_of_images(x: Tensor, windows: Windows) -> Tensor:
+    tiles = _tiles(x, windows, TILE + KERNEL - 1, [w.before for w in windows])
+    return _on_both_sides(tiles, BT, (3, 4))
+
+
+def _conv(x: Tensor, w: Tensor, windows: Windows) -> Tensor:
+    _, out, channels, *_ = w.shape
+    v = _points_of_images(x, windows)
+    u = permute(reshape(w, out, channels, KERNEL, KERNEL), 2, 3, 1, 0)
+    u = _on_both_sides(u, G, (0, 1))
+    m = apply(CONTRACT, v, u, equation="npqabc,abco->npqabo")
+    y = _on_both_sides(permute(m, 0, 1, 3, 2, 4, 5), AT, (2, 4))
+    n, p, _, q, _, _ = y.shape
+    h, width = (w.count for w in windows)
+    whole = reshape(y, n, p * TILE, q * TILE, out)
+    kept = cut(whole, [(0, n, 1), (0, h, 1), (0, width, 1), (0, out, 1)])
+    return reshape(permute(kept, 0, 3, 1, 2), n, 1, out, h, width)
+
+
+def _conv_transpose(g: Tensor, w: Tensor, windows: Windows) -> Tensor:
+    """The convolution with turned kernels, out and in channels exchanged."""
+    back = tuple(Window(v.count, KERNEL, v.length, before=KERNEL - 1 - v.before) for v in windows)
+    return _conv(g, flip(transpose(w, 1, 2), (3, 4)), back)
+
+
+def _weight_gradient(x: Tensor, g: Tensor, windows: Windows) -> Tensor:
+    v = _points_of_images(x, windows)
+    h = _on_both_sides(_tiles(g, windows, TILE, (0, 0)), _turned(AT), (3, 4))
+    u = apply(CONTRACT, v, h, equation="npqabc,npqabo->abco")
+    w = permute(_on_both_sides(u, _turned(G), (0, 1)), 3, 2, 0, 1)
+    return reshape(w, 1, *w.shape)
+
+
+def _suits(w: Window) -> bool:
+    return (w.kernel, w.stride, w.dilation) == (KERNEL, 1, 1) and w.before < KERNEL
+
+
+def _suited(op: Op) -> Callable[..., TensorType]:
+    def infer(first: TensorType, second: TensorType, windows: Windows) -> TensorType:
+        square = len(windows) == 2 and first.shape[1] == 1
+        if not square or not all(_suits(v) for v in windows):
+            raise ShapeError(
+                f"winograd_{op.name}: one group, windows of 3 x 3 with stride 1, dilation 1 and a "
+                f"padding of 2 at most; got {windows} and images {first}. Call {op.name}."
+            )
+        return op.infer(first, second, windows=windows)
+
+    return infer
+
+
+# batch, out and in channels, windows
+_CASES: tuple[tuple[int, int, int, Windows], ...] = (
+    (2, 5, 3, (Window(6, 3, 4), Window(9, 3, 7))),
+    (2, 4, 3, (Window(4, 3, 4, before=1), Window(8, 3, 8, before=1))),
+    (3, 2, 17, (Window(9, 3, 11, before=2), Window(4, 3, 2))),
+    (2, 1, 1, (Window(1, 3, 3, before=2), Window(6, 3, 5, before=1))),
+    (0, 2, 3, (Window(7, 3, 5), Window(5, 3, 5, before=1))),
+)
+
+
+def _with_fewer_products(op: Op, shapes: str, expand: Callable[..., Tensor]) -> Op:
+    """The record of a convolution of 3 x 3 kernels that is computed this way.
+
+    Args:
+        shapes: what the inputs are: images "x", weights "w", gradients of the result "g".
+    """
+
+    def samples(rng: np.random.Generator) -> Iterator[Sample]:
+        for n, out, channels, windows in _CASES:
+            known = {
+                "x": (n, 1, channels, *(v.length for v in windows)),
+                "w": (1, out, channels, KERNEL, KERNEL),
+                "g": (n, 1, out, *(v.count for v in windows)),
+            }
+            yield Sample(tuple(real(rng, known[s]) for s in shapes), {"windows": windows})
+
+    wide = (Window(5, 5, 1), Window(5, 5, 1))
+    return Op(
+        name=f"winograd_{op.name}",
+        infer=_suited(op),
+        reference=op.reference,
+        kernel=Composite(expand),
+        gradient=op.gradient,
+        samples=samples,
+        misuses=(
+            Misuse(
+                (np.ones((2, 1, 3, 5, 5)), np.ones((1, 4, 3, 5, 5))),
+                {"windows": wide},
+                ShapeError,
+                f"Call {op.name}.",
+            ),
+            Misuse(
+                (np.ones((2, 1, 3, 5)), np.ones((1, 4, 3, 3))),
+                {"windows": (Window(5, 3, 3),)},
+                ShapeError,
+                "one group, windows of 3 x 3",
+            ),
+        ),
+        notation=op.notation,
+        doc=f"{op.name} of 3 x 3 kernels, stride 1 and one group, with fewer multiplications.",
+    )
+
+
+WINOGRAD = tuple(
+    _with_fewer_products(op, shapes, expand)
+    for op, shapes, expand in (
+        (CONV, "xw", _conv),
+        (CONV_TRANSPOSE, "gw", _conv_transpose),
+        (CONV_WEIGHT_GRADIENT, "xg", _weight_gradient),
+    )
+)
