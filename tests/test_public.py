@@ -34,7 +34,7 @@ PUBLIC = {
     "bool", "broadcast_to", "cat", "ceil", "checkpoint", "chunk", "clamp", "clamp_max",
     "clamp_min", "clip", "compile", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d",
     "cos", "cumprod", "cumsum", "default_generator", "diag", "diagonal", "div", "dot", "double",
-    "einsum", "empty", "empty_like", "eq", "erf", "exp", "expm1", "eye", "flatten", "flip",
+    "einsum", "empty", "empty_like", "eq", "erf", "exact", "exp", "expm1", "eye", "flatten", "flip",
     "float", "float16", "float32", "float64", "floor", "floor_divide", "from_numpy", "full",
     "full_like", "gather", "ge", "grad", "gradcheck", "gt", "half", "heaviside", "hessian",
     "hvp", "index_add", "index_copy", "index_select", "int", "int8", "int16", "int32", "int64",

@@ -334,6 +334,13 @@ CALLS: dict[str, Call] = {
     "conv": _conv,
     "conv_transpose": _conv_transpose,
     "conv_weight_gradient": _conv_weight,
+    "winograd_conv": _conv,
+    "winograd_conv_transpose": _conv_transpose,
+    "winograd_conv_weight_gradient": _conv_weight,
+    "contract": lambda x, w, equation: torch.einsum(equation, x, w),
+    "weighted_sums": lambda x, weights, dim: torch.tensordot(
+        x, torch.tensor(weights, dtype=x.dtype), ([dim], [1])
+    ).movedim(-1, dim),
     "window_argmax": _pool_code,
     "window_take": _take,
     "window_put": _put,

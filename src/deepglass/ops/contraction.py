@@ -121,8 +121,9 @@ def _summed(equation: str) -> str:
     return "".join(n for n in x if n in w and n not in result)
 
 
-def _contract_over(types: tuple[TensorType, ...], equation: str) -> Shape:
-    lengths = _lengths_of(*types, equation)
+def _contract_over(types: tuple[TensorType, TensorType], equation: str) -> Shape:
+    x, w = types
+    lengths = _lengths_of(x, w, equation)
     return tuple(lengths[n] for n in _summed(equation))
 
 

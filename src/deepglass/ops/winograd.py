@@ -143,14 +143,16 @@ def _pairs(rows: np.ndarray) -> list[tuple[int, int]]:
 
 def _sum(b: Any, factors: np.ndarray, x: Sequence[Any]) -> Any:
     """The sum of products, those with 1 first, which multiply nothing."""
-    terms = sorted(np.flatnonzero(factors), key=lambda k: factors[k] != 1)
-    first = x[terms[0]]
-    if factors[terms[0]] != 1:
-        first = b.mul(first, b.const(float(factors[terms[0]]), like=first))
-    for k in terms[1:]:
-        one = factors[k] == 1
-        first = b.add(first, x[k]) if one else b.fma(x[k], b.const(float(factors[k]), like=x[k]), first)
-    return first
+    terms = [(float(f), e) for f, e in zip(factors, x, strict=True) if f]
+    terms.sort(key=lambda term: term[0] != 1)
+    if not terms:
+        return b.const(0.0, like=x[0])
+    (factor, total), *rest = terms
+    if factor != 1:
+        total = b.mul(total, b.const(factor, like=total))
+    for factor, e in rest:
+        total = b.add(total, e) if factor == 1 else b.fma(e, b.const(factor, like=e), total)
+    return total
 
 
 WEIGHTED_SUMS: Op = Op(
