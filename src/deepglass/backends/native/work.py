@@ -91,7 +91,7 @@ def work_of(nest: ir.Nest, chunk: ir.Axis) -> Work:
         _items(sums, fused),
         _items(ends, frozenset()),
         stores,
-        frozenset(a for n in _reachable(sums + ends) if _chooses(n) for a in n.args[0].axes),
+        frozenset(a for n in reachable(sums + ends) if _chooses(n) for a in n.args[0].axes),
         multiplies,
         _narrowest(nest, sums + ends),
     )
@@ -137,7 +137,7 @@ def reachable(roots: Iterable[Node]) -> list[Node]:
 def _chooses(node: Node) -> bool:
     """Whether the node is a choice that depends on positions only."""
     return node.kind == "where" and not any(
-        n.kind in ("load", "acc") for n in _reachable(node.args[:1])
+        n.kind in ("load", "acc") for n in reachable(node.args[:1])
     )
 
 
