@@ -6,6 +6,7 @@ From the graph to loops, by `lower`:
     vocabulary  the words of scalar rules, spoken in loop IR
     recipe      how one root's elements are computed, as an expression over loop variables
     groups      which roots share loops, which loops share a pass over the rows
+    slices      long sums of products, a slice after another
     memory      where values live
 
 The loops themselves:
@@ -16,6 +17,7 @@ The loops themselves:
 
 From loops to machine code, by `emit`:
 
+    substitute  indices in the place of axes
     collapse    axes that memory does not tell apart, joined
     work        what a nest loads and computes per step
     schedule    the vector axis and the register blocks of a nest

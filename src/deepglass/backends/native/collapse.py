@@ -9,10 +9,11 @@ extent when the outer one moves by one. Long axes fill vectors better than short
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import pairwise
 
 from . import ir
+from .substitute import Substitution
 
 
 def collapse(nest: ir.Nest, fixed: frozenset[ir.Axis]) -> ir.Nest:
@@ -20,9 +21,8 @@ def collapse(nest: ir.Nest, fixed: frozenset[ir.Axis]) -> ir.Nest:
     indices = list(_indices(nest))
     for group in ("axes", "over"):
         while (pair := _joinable(getattr(nest, group), indices, fixed)) is not None:
-            rewrite = _Rewrite(*pair)
-            nest = rewrite.nest(nest, group)
-            indices = [rewrite.index(i) for i in indices]
+            nest = _joined(nest, group, *pair)
+            indices = list(_indices(nest))
     return nest
 
 
@@ -62,52 +62,15 @@ def _indices(nest: ir.Nest) -> Iterator[ir.Index]:
                 stack += args
 
 
-@dataclass
-class _Rewrite:
-    """Puts one axis in the place of two, in expressions that may share parts."""
-
-    outer: ir.Axis
-    inner: ir.Axis
-    done: dict[int, ir.Expr] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        name = self.outer.name + self.inner.name
-        self.joined = ir.Axis(name, self.outer.extent * self.inner.extent)
-
-    def nest(self, nest: ir.Nest, group: str) -> ir.Nest:
-        axes = tuple(
-            self.joined if a == self.inner else a for a in getattr(nest, group) if a != self.outer
-        )
-        stores = tuple(
-            replace(s, index=self.index(s.index), expr=self.expr(s.expr)) for s in nest.stores
-        )
-        accums = tuple(replace(a, expr=self.expr(a.expr)) for a in nest.accums)
-        if group == "axes":
-            return replace(nest, axes=axes, stores=stores, accums=accums)
-        return replace(nest, over=axes, stores=stores, accums=accums)
-
-    def index(self, index: ir.Index) -> ir.Index:
-        step = index.coefficient(self.inner)
-        terms = tuple((a, c) for a, c in index.terms if a not in (self.outer, self.inner))
-        if step:
-            terms += ((self.joined, step),)
-        loaded = tuple((self.expr(e), c) for e, c in index.loaded)
-        return ir.Index(terms, index.constant, loaded)
-
-    def expr(self, expr: ir.Expr) -> ir.Expr:
-        known = self.done.get(id(expr))
-        if known is None:
-            known = self.done[id(expr)] = self._rewritten(expr)
-        return known
-
-    def _rewritten(self, expr: ir.Expr) -> ir.Expr:
-        match expr:
-            case ir.Iota(index, dtype):
-                return ir.Iota(self.index(index), dtype)
-            case ir.Load(buffer, index, where, other):
-                condition = None if where is None else self.expr(where)
-                return ir.Load(buffer, self.index(index), condition, other)
-            case ir.Call(op, args, dtype):
-                return ir.Call(op, tuple(self.expr(a) for a in args), dtype)
-            case _:
-                return expr
+def _joined(nest: ir.Nest, group: str, outer: ir.Axis, inner: ir.Axis) -> ir.Nest:
+    """Put one axis in the place of two neighbours."""
+    joined = ir.Axis(outer.name + inner.name, outer.extent * inner.extent)
+    new = Substitution({outer: ir.Index(), inner: ir.Index(((joined, 1),))})
+    axes = tuple(joined if a == inner else a for a in getattr(nest, group) if a != outer)
+    return replace(
+        nest,
+        axes=axes if group == "axes" else nest.axes,
+        over=axes if group == "over" else nest.over,
+        stores=tuple(map(new.store, nest.stores)),
+        accums=tuple(map(new.accum, nest.accums)),
+    )

@@ -54,10 +54,10 @@ class Shape:
     def inner(self) -> range:
         return range(self.split, len(self.extents))
 
-    @property
-    def serial(self) -> bool:
-        """Whether points may add to one place in memory, and so keep their order."""
-        return any(s.weight > 1 for s in self.work.stores)
+    def serial(self, axis: int) -> bool:
+        """Whether points along the axis may join in one place in memory, and keep their order."""
+        joining = (s for s in self.work.stores if s.weight > 1)
+        return any(axis in s.scattered or not s.step(axis) for s in joining)
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ def _widths(shape: Shape, axis: int, c: Lanes, extent: int) -> list[int]:
         last = shape.inner[-1] if c.vector not in shape.inner else c.vector
         partial = axis == last and "argmax" not in shape.combines
         return [n for n in (1, 2, 4) if n <= extent] if partial else [1]
-    if shape.serial:
+    if shape.serial(axis):
         return [1]
     equal = {-(-extent // n) for n in range(1, min(extent, 64) + 1)}
     return sorted(n for n in equal | {1, 2, 3, 4} if n <= min(extent, 16))

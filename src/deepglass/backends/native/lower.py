@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ...graph.graph import ALIAS, Graph, Node, derived
-from ...graph.kinds import Host, Leaf, Scatter
+from ...graph.kinds import Contraction, Host, Leaf, Scatter
 from .groups import Group, Grouping, assign_levels, at_own_element
 from .ir import (
     Axis,
@@ -26,6 +26,7 @@ from .memory import Lifetime, place
 from .recipe import Evaluator, Recipe, domain, identity, linear, make, result
 from .reduce import least
 from .roots import base, find_roots, is_leaf, is_number
+from .slices import is_long, sliced
 from .vocabulary import as_expr, as_index, bounds
 
 ARENA = 0  # slot of the arena in the table of pointers
@@ -149,11 +150,11 @@ class _Lowering:
         return size
 
     def _last_reads(self, root: Node, group: Group, final: int) -> Iterator[int]:
-        """Levels at which the stored value is read: by other groups, in full by scatters."""
+        """Levels at which the stored value is read: by other groups, by loops that gather in it."""
         for other in self.grouping.groups:
             if other is not group and any(r.source is root for r in other.reads):
                 yield other.level
-        if group.scatters:
+        if group.scatters or (root is group.members[0].root and self._is_sliced(group)):
             yield group.level
         if any(value is root for _, value in self.commits):
             yield final
@@ -168,7 +169,7 @@ class _Lowering:
                 levels.setdefault(group.level, {})
                 calls += self._host_calls(group)
                 continue
-            nests = self._scatter(group) if group.scatters else [self._nest(group)]
+            nests = self._scatter(group) if group.scatters else self._nests(group)
             said = [_labelled(nest, group.members) for nest in nests]
             levels.setdefault(group.level, {}).setdefault(group.rows, []).extend(said)
         phases = [
@@ -186,6 +187,20 @@ class _Lowering:
             arguments = [Window(self.buffers[base(i).id], i.type.shape) for i in root.inputs]
             result = Window(self.buffers[root.id], root.type.shape)
             yield HostCall(root, tuple(arguments), result, group.level)
+
+    def _is_sliced(self, group: Group) -> bool:
+        """Whether the group's sum gathers in memory, slice by slice."""
+        root = group.members[0].root
+        product = isinstance(root.op.kernel, Contraction) and root.type.dtype.is_float
+        return product and is_long(group.axes, group.over) and root.id not in self.in_place
+
+    def _nests(self, group: Group) -> list[Nest]:
+        nest = self._nest(group)
+        if not self._is_sliced(group):
+            return [nest]
+        root = group.members[0].root
+        where = linear(root.type.shape, identity(root.type.shape, group.axes))
+        return sliced(nest, self.buffers[root.id], where)
 
     def _nest(self, group: Group) -> Nest:
         evaluator = self._evaluator()
@@ -263,12 +278,20 @@ def _with_own_results(graph: Graph) -> Graph:
 
 
 def _phase(rows: Axis | None, nests: Sequence[Nest]) -> Phase:
-    return Phase(tuple(nests), rows, _chunk_size(rows.extent) if rows is not None else 1)
+    if rows is None:
+        return Phase(tuple(nests))
+    gathers = any(s.combine for n in nests for s in n.stores)
+    return Phase(tuple(nests), rows, _chunk_size(rows.extent, gathers))
 
 
-def _chunk_size(rows: int) -> int:
+def _chunk_size(rows: int, gathers: bool) -> int:
     """Rows of one chunk: whole register blocks of 8 where there are many rows, and chunks
-    enough for several threads; a function of the shape alone."""
+    enough for several threads; a function of the shape alone.
+
+    Where sums gather in memory, each chunk reads one of the factors once: few chunks.
+    """
+    if gathers and rows >= 64:
+        return max(32, rows // 64 * 8)
     if rows >= 16:
         return 8 * max(1, rows // 512)
     return next(

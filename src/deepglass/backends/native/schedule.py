@@ -69,7 +69,7 @@ def _order(shape: Shape, vector: int) -> tuple[int, ...]:
     """Loops: as given, but the vector axis of a map last, and the axes of an operand that
     does not fit the cache first, so that it is read once."""
     outer = list(shape.outer)
-    if shape.serial:
+    if any(map(shape.serial, outer)):
         return (*outer, *shape.inner)
     if not shape.combines:
         outer.sort(key=lambda a: a == vector)
