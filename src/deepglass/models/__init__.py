@@ -3,6 +3,8 @@
 from .convnet import ConvNet
 from .designs import DESIGNS, Design, Sizes
 from .forecaster import RecurrentForecaster
+from .generation import LanguageModel, Reader
+from .gpt import GPT, gpt2
 from .language import RecurrentLanguageModel
 from .lenet import LeNet5
 from .mlp import MLP
@@ -27,13 +29,16 @@ from .window import WindowForecaster
 
 __all__ = [
     "DESIGNS",
+    "GPT",
     "MLP",
     "REGISTERED",
     "ConvNet",
     "Design",
+    "LanguageModel",
     "LeNet5",
     "McCullochPitts",
     "Perceptron",
+    "Reader",
     "RecurrentForecaster",
     "RecurrentLanguageModel",
     "ResNet",
@@ -42,6 +47,7 @@ __all__ = [
     "WindowForecaster",
     "build",
     "config_of",
+    "gpt2",
     "mistake_bound",
     "plain20",
     "plain32",

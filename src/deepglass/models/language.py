@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..graph.tensor import Tensor
+import numpy as np
+
+from ..graph.tensor import Buffer, Tensor
 from ..nn import GRU, Embedding, Linear
-from ..nn.module import Module
 from ..ops import swapaxes
 from ..ops.random import Generator
+from .generation import LanguageModel, Memory
 
 
-class RecurrentLanguageModel(Module):
+class RecurrentLanguageModel(LanguageModel):
     """Tells from the tokens so far which one comes next, at every place of a text.
 
     x[t] = E[token t];  h[t] = GRU(x[t], h[t-1]);  logits[t] = W h[t] + b
@@ -54,11 +56,38 @@ class RecurrentLanguageModel(Module):
         )
         self.output = Linear(hidden, vocabulary, generator=generator)
 
-    def forward(self, tokens: Any) -> Tensor:
-        states, _ = self.recurrent(self.embedding(tokens))
+    def forward(self, tokens: Any, memory: States | None = None) -> Tensor:
+        """Return the logits of what follows each token.
+
+        Args:
+            tokens: see Shapes.
+            memory: of the tokens before these, which is added to.
+        """
+        before = None if memory is None else memory.states
+        states, last = self.recurrent(self.embedding(tokens), before)
+        if memory is not None:
+            memory.states.copy_(last)
         return swapaxes(self.output(states), 1, 2)
+
+    def memory(self) -> States:
+        return States((self.layers, 1, self.hidden), self.output.weight.dtype)
 
     def config(self) -> dict[str, Any]:
         """Return the arguments that make a network of this form."""
         names = ("vocabulary", "width", "hidden", "layers", "dropout")
         return {name: getattr(self, name) for name in names}
+
+
+class States(Memory):
+    """The states of recurrent units.
+
+    Shapes:
+        states: (layers, 1, hidden)
+    """
+
+    def __init__(self, shape: tuple[int, ...], dtype: Any) -> None:
+        super().__init__()
+        self.states = Buffer(np.zeros(shape), dtype)
+
+    def clear(self) -> None:
+        self.states.zero_()

@@ -12,6 +12,7 @@ from ..nn import init
 from ..nn.module import Module
 from .convnet import ConvNet
 from .forecaster import RecurrentForecaster
+from .gpt import GPT
 from .language import RecurrentLanguageModel
 from .lenet import LeNet5
 from .mlp import MLP
@@ -29,6 +30,7 @@ Registered = (
     | WindowForecaster
     | RecurrentForecaster
     | RecurrentLanguageModel
+    | GPT
 )
 REGISTERED: dict[str, type[Registered]] = {kind.__name__: kind for kind in get_args(Registered)}
 

@@ -15,6 +15,7 @@ from . import functional as F
 from .init import xavier_normal_, xavier_uniform_, zeros_
 from .linear import Linear
 from .module import Module
+from .unfilled import empty
 
 
 class MultiheadAttention(Module):
@@ -52,7 +53,7 @@ class MultiheadAttention(Module):
         DomainError: ``num_heads`` does not divide ``embed_dim``, or ``dropout`` is no probability.
         ShapeError: inputs or masks that do not go together.
 
-    Numerics: a target for which all sources are hidden becomes nan, as in PyTorch.
+    Numerics: weights of a target for which all sources are hidden are nan, as in PyTorch.
 
     Source: Vaswani et al. (2017), "Attention is all you need", section 3.2.2.
 
@@ -101,7 +102,7 @@ class MultiheadAttention(Module):
             self.q_proj_weight = _xavier((embed_dim, embed_dim), generator)
             self.k_proj_weight = _xavier((embed_dim, self.kdim), generator)
             self.v_proj_weight = _xavier((embed_dim, self.vdim), generator)
-        self.in_proj_bias = Parameter(np.zeros(3 * embed_dim, np.float32)) if bias else None
+        self.in_proj_bias = zeros_(empty(3 * embed_dim)) if bias else None
         self.out_proj = Linear(embed_dim, embed_dim, bias, generator=generator)
         if self.out_proj.bias is not None:
             zeros_(self.out_proj.bias)
@@ -148,15 +149,19 @@ class MultiheadAttention(Module):
         if mask is not None:
             mask = F.pad(mask, (0, k.shape[1] - sources))
         q, k, v = (split_heads(x, self.num_heads) for x in (q, k, v))
-        weights = attention_weights(q, k, mask)
-        weights = F.dropout(weights, self.dropout, self.training, generator=self.generator)
-        y: Tensor = self.out_proj(merge_heads(weights @ v))
-        shown = mean(weights, 1) if average_attn_weights else weights
+        weights = None
+        if need_weights:
+            weights = attention_weights(q, k, mask)
+            weights = F.dropout(weights, self.dropout, self.training, generator=self.generator)
+            heads = weights @ v
+            weights = mean(weights, 1) if average_attn_weights else weights
+        else:
+            dropped = self.dropout if self.training else 0.0
+            heads = F.scaled_dot_product_attention(q, k, v, mask, dropped, generator=self.generator)
+        y: Tensor = self.out_proj(merge_heads(heads))
         if not batched:
-            y, shown = squeeze(y, 0), squeeze(shown, 0)
-        elif not self.batch_first:
-            y = swapaxes(y, 0, 1)
-        return y, shown if need_weights else None
+            return squeeze(y, 0), None if weights is None else squeeze(weights, 0)
+        return y if self.batch_first else swapaxes(y, 0, 1), weights
 
     def _projected(self, given: list[Tensor], alike: bool) -> list[Tensor]:
         """Q, K and V, each (batch, places, embed_dim)."""
@@ -246,13 +251,13 @@ def merge_heads(x: Tensor) -> Tensor:
 
 
 def _xavier(shape: tuple[int, int], generator: Generator | None) -> Parameter:
-    parameter = Parameter(np.empty(shape, np.float32))
+    parameter = empty(*shape)
     xavier_uniform_(parameter, generator=generator)
     return parameter
 
 
 def _last(width: int, generator: Generator | None) -> Parameter:
-    parameter = Parameter(np.empty((1, 1, width), np.float32))
+    parameter = empty(1, 1, width)
     xavier_normal_(parameter, generator=generator)
     return parameter
 

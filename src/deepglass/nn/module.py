@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -363,6 +364,21 @@ class Module(Traceable):
             return f"{name}({self.extra_repr()})"
         lines = [f"({key}): {child!r}".replace("\n", "\n  ") for key, child in children]
         return "\n".join([f"{name}(", *[f"  {line}" for line in lines], ")"])
+
+
+@contextmanager
+def evaluating(module: Module) -> Iterator[None]:
+    """Evaluation mode for all layers, and nothing recorded for `backward`, until the block ends;
+    then each layer has its own mode again."""
+    training = [layer for layer in module.modules() if layer.training]
+    for layer in training:
+        layer.training = False
+    try:
+        with set_grad_enabled(False):
+            yield
+    finally:
+        for layer in training:
+            layer.training = True
 
 
 def _join(path: str, name: str) -> str:

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import DomainError, ShapeError
-from ..graph.tensor import Buffer, Parameter, Tensor, as_floats
+from ..graph.tensor import Buffer, Tensor, as_floats
 from ..ops.random import Generator
 from .init import normal_
 from .module import Module
+from .unfilled import empty
 
 
 class _Positions(Module):
@@ -98,5 +99,5 @@ class LearnedPositions(_Positions):
         self, length: int, width: int, std: float = 0.02, *, generator: Generator | None = None
     ) -> None:
         super().__init__(length, width)
-        self.weight = Parameter(np.empty((length, width), np.float32))
+        self.weight = empty(length, width)
         normal_(self.weight, 0.0, std, generator)

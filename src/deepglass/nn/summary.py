@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -15,11 +14,11 @@ from ..discovery import names_of
 from ..graph.graph import Graph
 from ..graph.kinds import Contraction, Scan
 from ..graph.tensor import Tensor
-from ..graph.trace import Trace, set_grad_enabled
+from ..graph.trace import Trace
 from ..graph.tree import flatten, map_leaves
 from ..graph.types import Shape, TensorType, dtype_of, float32
 from ..passes.expand import expand
-from .module import Module
+from .module import Module, evaluating
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ def summarize(module: Module, inputs: Sequence[Any], dtype: Any = None) -> Summa
             return example
         return Tensor.of(trace.argument(TensorType(example.shape, dtype_of(example.dtype)), ""))
 
-    with _evaluating(module), set_grad_enabled(False), Trace(*names_of({"": module})) as trace:
+    with evaluating(module), Trace(*names_of({"": module})) as trace:
         arguments = [
             Tensor.of(trace.argument(TensorType(tuple(x), wanted), ""))
             if _is_shape(x)
@@ -118,18 +117,6 @@ def summarize(module: Module, inputs: Sequence[Any], dtype: Any = None) -> Summa
 
 def _is_shape(x: Any) -> bool:
     return isinstance(x, (tuple, list)) and all(type(n) is int for n in x)
-
-
-@contextmanager
-def _evaluating(module: Module) -> Iterator[None]:
-    """Evaluation mode for all layers until the block ends; then each has its own again."""
-    modes = [(layer, layer.training) for layer in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for layer, mode in modes:
-            layer.training = mode
 
 
 def _tensors(value: Any) -> list[Tensor]:

@@ -16,8 +16,7 @@ from .. import backends
 from ..data.loader import DataLoader
 from ..errors import DataError, DomainError
 from ..graph.tensor import Tensor
-from ..graph.trace import set_grad_enabled
-from ..nn.module import Module
+from ..nn.module import Module, evaluating
 from ..ops.random import Generator, default_generator
 from ..optim import Optimizer
 from ..optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
@@ -337,18 +336,6 @@ class Trainer:
             for name, value in vars(module).items():
                 if isinstance(value, Generator) and value is not default_generator:
                     yield f"{path}.{name}", value
-
-
-@contextmanager
-def evaluating(model: Module) -> Iterator[None]:
-    """Evaluation mode, and nothing recorded for `backward`, until the block ends."""
-    before = model.training
-    model.eval()
-    try:
-        with set_grad_enabled(False):
-            yield
-    finally:
-        model.train(before)
 
 
 @contextmanager

@@ -80,6 +80,16 @@ def test_bits_do_not_depend_on_the_number_of_threads(name):
             assert weights[key].tobytes() == value.tobytes(), key
 
 
+def test_rows_of_a_table_beside_a_product():
+    """What is read under a condition is read by vectors of several widths in one loop."""
+    rng = np.random.default_rng(0)
+    table, weights = (nn.Parameter(rng.normal(size=(n, 32)).astype("f4")) for n in (5, 32))
+    rows, x = rng.integers(0, 5, 12), rng.normal(size=(12, 32)).astype("f4")
+    found = dg.compile(lambda i, h: dg.index_select(table, 0, i) + h @ weights.T)(rows, x)
+    expected = table.numpy()[rows] + x @ weights.numpy().T
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("first", range(0, 500, 10))
 def test_random_programs_agree_with_the_reference(first):
     for seed in range(first, first + 10):

@@ -116,7 +116,7 @@ def _mask(ev: Evaluator, node: Node, where: Value | None) -> Value | None:
     if where.lanes > 1 and tail is None:
         return where
     every = tail if tail is not None else constant(1, bool_, ev.place.lanes)
-    key = ("mask", where.text, every.text)
+    key = ("mask", where.text, every)
     return ev.placed(ev.depth_of(node.args[0]), key, lambda: ev.both(where, every))
 
 
