@@ -247,10 +247,12 @@ def test_a_configuration_does_not_change() -> None:
 def test_the_guide_does_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = Path(__file__).parent.parent / "docs" / "training.md"
     text = page.read_text(encoding="utf-8")
-    (example,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    example, part = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     sections = tomllib.loads(example)
     sections["data"]["kind"] = "table"
     assert validated(sections).schedule.options["warmup"] == 1.0
+    data = {"kind": "images", **tomllib.loads(part)["data"]}
+    assert [c.name for c in validated({"data": data}).data.augment] == ["rotation", "crop"]
     (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     monkeypatch.chdir(tmp_path)
     space: dict[str, Any] = {}

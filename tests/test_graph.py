@@ -19,6 +19,7 @@ from deepglass.graph.types import DTYPES, TensorType, dtype_of
 from deepglass.passes import optimize
 from deepglass.passes.cse import merge_common
 from deepglass.passes.expand import expand
+from deepglass.passes.round import round_factors
 from deepglass.passes.simplify import simplify
 from deepglass.passes.widen import widen
 
@@ -322,6 +323,16 @@ def test_a_pass_turns_before_into_after(name: str) -> None:
     x = np.random.default_rng(0).standard_normal((2, 3)).astype(np.float32)
     for got, expected in zip(_run(rewritten, x), _run(graph, x), strict=True):
         assert got.tobytes() == expected.tobytes()
+
+
+def test_rounded_products_read_rounded_factors() -> None:
+    graph = graph_of(lambda x: (x @ x.T).exp() @ x, (2, 3))
+    assert steps(graph) == ["v₁ = x @ xᵀ", "v₂ = exp(v₁)", "v₃ = v₂ @ x", "return v₃"]
+    assert steps(merge_common(round_factors(graph))) == [
+        "v₁ = bfloat16(x)", "v₂ = float32(v₁)", "v₃ = bfloat16(xᵀ)", "v₄ = float32(v₃)",
+        "v₅ = v₂ @ v₄", "v₆ = exp(v₅)", "v₇ = bfloat16(v₆)", "v₈ = float32(v₇)", "v₉ = v₈ @ v₂",
+        "return v₉",
+    ]  # fmt: skip
 
 
 def _run(graph: Graph, *arrays: np.ndarray) -> list[np.ndarray]:

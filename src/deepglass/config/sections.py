@@ -152,6 +152,7 @@ class Train(Section):
         workers: processes that read samples from files; 0 reads them in this one.
         seed: of the split, the first weights, the order and dropout.
         backend: "native", machine code, or "reference", NumPy step by step.
+        precision: "float32", or "bf16", which rounds what products are made of to bfloat16.
     """
 
     epochs: PositiveInt = 10
@@ -164,6 +165,7 @@ class Train(Section):
     workers: Annotated[int, Field(ge=0)] = 0
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     backend: Literal["native", "reference"] = "native"
+    precision: Literal["float32", "bf16"] = "float32"
 
     @field_validator("metrics")
     @classmethod

@@ -73,6 +73,7 @@ class Assembled:
             clip_norm=train.clip_norm or None,
             accumulate=train.accumulate,
             backend=train.backend,
+            precision=train.precision,
         )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..compile import compile
+from ..compile import Compiled
 from ..data.dataset import Dataset, Subset, TensorDataset
 from ..data.loader import DataLoader
 from ..graph.tensor import Tensor
@@ -31,7 +31,7 @@ class Feed:
     Args:
         loader: where the batches come from.
         step: ``step(fields, *extra)`` with one tensor per field of a batch; returns tensors.
-        backend: where it is compiled.
+        compiler: compiles it.
         together: batches of the loader that one step takes.
 
     Attributes:
@@ -39,14 +39,18 @@ class Feed:
     """
 
     def __init__(
-        self, loader: DataLoader, step: Callable[..., Any], backend: str, together: int = 1
+        self,
+        loader: DataLoader,
+        step: Callable[..., Any],
+        compiler: Callable[[Callable[..., Any]], Compiled],
+        together: int = 1,
     ) -> None:
         self.loader = loader
         self.together = together
         whole = None if loader.num_workers or loader.collate_fn else arrays_of(loader.dataset)
         self.in_memory = whole is not None
         if whole is None:
-            self._step = compile(step, backend=backend)
+            self._step = compiler(step)
             return
         arrays, self._place = whole
         held = [Tensor(a) for a in arrays]
@@ -54,7 +58,7 @@ class Feed:
         def gathered(numbers: Tensor, *extra: Tensor) -> Any:
             return step(tuple(index_select(t, 0, numbers) for t in held), *extra)
 
-        self._step = compile(gathered, backend=backend)
+        self._step = compiler(gathered)
 
     def compile(self, *extra: Any) -> None:
         """Make the programs for all numbers of samples, without running them."""

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .. import backends
+from ..compile import compile
 from ..data.loader import DataLoader
 from ..errors import DataError, DomainError
 from ..graph.tensor import Tensor
@@ -54,6 +55,7 @@ class Trainer:
         accumulate: batches whose gradients one update is made from. The update is that of
             one large batch of all their samples.
         backend: "native" or "reference"; the default backend unless given.
+        precision: "float32" or "bf16", as `compile` takes it; measuring follows it too.
 
     Attributes:
         history: one `Epoch` per epoch trained.
@@ -86,6 +88,7 @@ class Trainer:
         clip_norm: float | None = None,
         accumulate: int = 1,
         backend: str | None = None,
+        precision: str = "float32",
     ) -> None:
         if accumulate < 1:
             raise DomainError(f"Trainer: accumulate is at least 1 batch; got {accumulate}.")
@@ -102,6 +105,7 @@ class Trainer:
         self.accumulate = accumulate
         self.steps = Steps(model, loss, optimizer, self.metrics, prepare, clip_norm)
         self.backend = backend or backends.default()
+        self._compiler = compile(backend=self.backend, precision=precision)
         self.history: list[Epoch] = []
         self.compile_seconds = 0.0
         self.stopped = ""
@@ -244,9 +248,9 @@ class Trainer:
         if key not in self._feeds:
             if training:
                 step = self.steps.update(loader.batch_size)
-                self._feeds[key] = Feed(loader, step, self.backend, self.accumulate)
+                self._feeds[key] = Feed(loader, step, self._compiler, self.accumulate)
             else:
-                self._feeds[key] = Feed(loader, self.steps.forward, self.backend)
+                self._feeds[key] = Feed(loader, self.steps.forward, self._compiler)
         return self._feeds[key]
 
     # Measuring ----------------------------------------------------------------------
