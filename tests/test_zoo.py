@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,17 @@ from deepglass.tensorfile import write_tensors
 
 # torchvision's counts; for CIFAR, those of table 6 in He et al. (2015) in full
 PARAMETERS = {
+    "lenet5": 61_706,
+    "alexnet": 61_100_840,
+    "vgg11": 132_863_336,
+    "vgg13": 133_047_848,
+    "vgg16": 138_357_544,
+    "vgg19": 143_667_240,
+    "vgg11_bn": 132_868_840,
+    "vgg13_bn": 133_053_736,
+    "vgg16_bn": 138_365_992,
+    "vgg19_bn": 143_678_248,
+    "googlenet": 13_004_888,
     "resnet18": 11_689_512,
     "resnet34": 21_797_672,
     "resnet50": 25_557_032,
@@ -60,6 +73,36 @@ def test_as_many_multiply_adds_as_published(name: str, size: int, multiply_adds:
     assert network(name).summary((1, 3, size, size)).multiply_adds == multiply_adds
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "weights"),
+    [
+        ("lenet5", {"connections": "1998"}, 156 + 1516 + 48_120 + 10_164 + 850),
+        ("alexnet", {"towers": 2}, 60_965_224),
+        ("googlenet", {"aux_logits": False}, 6_624_904),
+        ("resnet18", {"stem": "small", "num_classes": 10}, 11_173_962),
+    ],
+)
+def test_other_forms(name: str, options: dict[str, Any], weights: int) -> None:
+    assert sum(p.numel() for p in network(name, **options).parameters()) == weights
+
+
+def test_every_network_comes_back_from_its_configuration() -> None:
+    """By name and arguments, in whatever form, without moving gigabytes."""
+    few = {name: {"num_classes": 3} for name in PARAMETERS if name != "lenet5"}
+    others = {
+        "lenet5": {"connections": "1998"},
+        "alexnet": {"towers": 2, "dropout": 0.25},
+        "googlenet": {"dropout_aux": 0.25, "transform_input": True},
+        "resnet50": {"zero_init_residual": True, "channels": 5},
+    }
+    for name, options in [*few.items(), *others.items()]:
+        model = network(name, **options)
+        config = json.loads(json.dumps(models.config_of(model)))
+        again = models.build(config, sum(p.numel() for p in model.parameters()))
+        assert repr(again) == repr(model)
+        assert models.config_of(again) == models.config_of(model)
+
+
 class TestStart:
     """Weights before training are of the distributions that torchvision draws from."""
 
@@ -81,12 +124,79 @@ class TestStart:
         scales = [f"layer{k}.0.bn3.weight" for k in (1, 2, 3, 4)]
         assert [k for k in zeros if k.endswith("weight")] == scales
 
+    def test_two_towers(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys.modules[models.AlexNet.__module__], "DENSE", 30)
+        model = models.alexnet(towers=2, num_classes=500)
+        layers = [m for m in model.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
+        assert [float(m.bias.numpy().min()) for m in layers] == [0, 1, 0, 1, 1, 1, 1, 0]
+        assert [float(m.bias.numpy().max()) for m in layers] == [0, 1, 0, 1, 1, 1, 1, 0]
+        for layer in layers:
+            assert layer.weight.numpy().std() == pytest.approx(0.01, rel=0.1)
+
+    def test_vgg(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys.modules[models.VGG.__module__], "DENSE", 30)
+        monkeypatch.setattr(sys.modules[models.VGG.__module__], "WIDTHS", (8, 9, 10, 11, 12))
+        model = models.vgg11()
+        for name, parameter in model.named_parameters():
+            values = parameter.numpy()
+            if name.endswith("bias"):
+                assert not values.any()
+            elif name.startswith("features"):
+                expected = (2 / (values.shape[0] * 9)) ** 0.5
+                assert values.std() == pytest.approx(expected, rel=0.2)
+            else:
+                assert values.std() == pytest.approx(0.01, rel=0.1)
+
+    def test_googlenet(self) -> None:
+        model = models.googlenet(aux_logits=False, num_classes=300)
+        for layer in model.modules():
+            if isinstance(layer, (nn.Conv2d, nn.Linear)):
+                assert layer.weight.numpy().std() == pytest.approx(0.01, rel=0.1)
+        assert 0.9 / 32 < np.abs(model.fc.bias.numpy()).max() <= 1 / 32
+
+    def test_sparse_connections(self) -> None:
+        """As those of a layer that reads so many maps: 3 of 5 x 5 for the first, 6 for the last."""
+        layer = models.LeNet5(connections="1998").features[3]
+        sizes = np.abs(layer.weight.numpy()).max((1, 2, 3))
+        assert 0.8 < sizes[:3].max() * 75**0.5 <= 1
+        assert 0.8 < sizes[-6:].max() * 150**0.5 <= 1
+        assert (np.abs(layer.bias.numpy()) <= 75**-0.5).all()
+
     def test_a_seed_repeats_them(self) -> None:
         one, two = (models.resnet20(generator=dg.Generator(5)).state_dict() for _ in range(2))
         assert all((one[k] == two[k]).all() for k in one)
 
 
 class TestForms:
+    def test_no_connection_is_no_number(self) -> None:
+        """The kernels of a full convolution have zeros where table 1 has no cross."""
+        layer = models.LeNet5(connections="1998").features[3]
+        crosses = np.array([[str(k) in maps for k in range(6)] for maps in (
+            "012", "123", "234", "345", "045", "015", "0123", "1234", "2345", "0345", "0145",
+            "0125", "0134", "1245", "0235", "012345",
+        )])  # fmt: skip
+        assert (layer.kernels().numpy().any((2, 3)) == crosses).all()
+
+    def test_heads_speak_in_training(self) -> None:
+        model = network("googlenet", num_classes=5)
+        x = dg.zeros(2, 3, 32, 32)
+        assert isinstance(model.train()(x), models.GoogLeNetOutputs)
+        assert [y.shape for y in model(x)] == [(2, 5)] * 3
+        assert model.eval()(x).shape == (2, 5)
+        assert network("googlenet", num_classes=5, aux_logits=False).train()(x).shape == (2, 5)
+
+    def test_pixels_from_one_normalisation_to_another(self) -> None:
+        """Of a photo p, (p - mean) / std becomes (p - 0.5) / 0.5."""
+        model = models.googlenet(aux_logits=False, num_classes=5).eval()
+        photo = np.random.default_rng(0).uniform(size=(2, 3, 16, 16))
+        mean, std = (
+            np.reshape(v, (3, 1, 1)) for v in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+        )
+        halves = model(dg.tensor(np.float32(2 * photo - 1))).numpy()
+        model.transform_input = True
+        usual = model(dg.tensor(np.float32((photo - mean) / std))).numpy()
+        np.testing.assert_allclose(usual, halves, rtol=1e-4)
+
     def test_small_images_keep_their_size_in_the_stem(self) -> None:
         summary = network("resnet18", stem="small", num_classes=10).summary((5, 3, 32, 32))
         shapes = {layer.name: layer.output_shapes for layer in summary.layers}
@@ -120,6 +230,9 @@ class TestForms:
             (lambda: models.resnet18(stem="large"), "stem one of photo, small, .*'large'"),
             (lambda: models.ResNetCIFAR(18), r"6n \+ 2 .* got 18. Usual: 20"),
             (lambda: models.ResNetCIFAR(2), "got 2"),
+            (lambda: models.VGG(12), "one of 11, 13, 16, 19; got 12"),
+            (lambda: models.alexnet(towers=3), "got towers 3. Choose"),
+            (lambda: models.lenet5(connections="none"), "one of full, 1998; .* 'none'"),
         ],
     )
     def test_forms_there_are_not(self, make: Callable[[], nn.Module], message: str) -> None:
@@ -137,6 +250,13 @@ class TestPublishedWeights:
         again = models.resnet20(num_classes=7, weights=tmp_path / "r20.safetensors").state_dict()
         assert list(again) == list(state)
         assert all((again[k] == old.get(k, 0)).all() for k in again)
+
+    def test_of_heads_that_are_not_wanted(self, tmp_path: Path) -> None:
+        path = tmp_path / "g.safetensors"
+        state = network("googlenet", num_classes=3).state_dict()
+        write_tensors(path, state, {})
+        again = models.googlenet(weights=path, aux_logits=False, num_classes=3)
+        assert list(again.state_dict()) == [k for k in state if not k.startswith("aux")]
 
     def test_that_do_not_fit(self, tmp_path: Path) -> None:
         path = tmp_path / "r20.safetensors"

@@ -1,12 +1,14 @@
 """Networks from the history of the field, ready to train."""
 
+from .alexnet import AlexNet, alexnet
 from .convnet import ConvNet
 from .designs import DESIGNS, Design, Sizes
 from .forecaster import RecurrentForecaster
 from .generation import LanguageModel, Reader
+from .googlenet import GoogLeNet, GoogLeNetOutputs, googlenet
 from .gpt import GPT, gpt2
 from .language import RecurrentLanguageModel
-from .lenet import LeNet5
+from .lenet import LeNet5, lenet5
 from .mlp import MLP
 from .neuron import McCullochPitts
 from .perceptron import Perceptron, mistake_bound
@@ -25,6 +27,7 @@ from .resnet_cifar import (
     resnet110,
     resnet1202,
 )
+from .vgg import VGG, vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn
 from .window import WindowForecaster
 
 __all__ = [
@@ -32,8 +35,12 @@ __all__ = [
     "GPT",
     "MLP",
     "REGISTERED",
+    "VGG",
+    "AlexNet",
     "ConvNet",
     "Design",
+    "GoogLeNet",
+    "GoogLeNetOutputs",
     "LanguageModel",
     "LeNet5",
     "McCullochPitts",
@@ -45,9 +52,12 @@ __all__ = [
     "ResNetCIFAR",
     "Sizes",
     "WindowForecaster",
+    "alexnet",
     "build",
     "config_of",
+    "googlenet",
     "gpt2",
+    "lenet5",
     "mistake_bound",
     "plain20",
     "plain32",
@@ -64,4 +74,12 @@ __all__ = [
     "resnet110",
     "resnet152",
     "resnet1202",
+    "vgg11",
+    "vgg11_bn",
+    "vgg13",
+    "vgg13_bn",
+    "vgg16",
+    "vgg16_bn",
+    "vgg19",
+    "vgg19_bn",
 ]

@@ -10,14 +10,17 @@ from typing import Any, get_args
 from ..errors import DataError
 from ..nn import init
 from ..nn.module import Module
+from .alexnet import AlexNet
 from .convnet import ConvNet
 from .forecaster import RecurrentForecaster
+from .googlenet import GoogLeNet
 from .gpt import GPT
 from .language import RecurrentLanguageModel
 from .lenet import LeNet5
 from .mlp import MLP
 from .resnet import ResNet
 from .resnet_cifar import ResNetCIFAR
+from .vgg import VGG
 from .window import WindowForecaster
 
 # Each has config(), the arguments that make one like it.
@@ -25,6 +28,9 @@ Registered = (
     MLP
     | LeNet5
     | ConvNet
+    | AlexNet
+    | VGG
+    | GoogLeNet
     | ResNet
     | ResNetCIFAR
     | WindowForecaster

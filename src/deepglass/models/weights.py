@@ -31,13 +31,16 @@ def fill_rectified(network: Module, generator: Generator | None) -> None:
             init.default_weight_(layer.weight, layer.bias, generator)
 
 
-def with_weights(make: Callable[[], Network], path: str | Path | None) -> Network:
+def with_weights(
+    make: Callable[[], Network], path: str | Path | None, unused: tuple[str, ...] = ()
+) -> Network:
     """Return the network with the weights of a file, or with fresh ones where there is none.
 
     Args:
         make: returns the network.
         path: of a safetensors file with the names and shapes of the network. Counters of batch
             normalisation, which older files lack, may be missing.
+        unused: beginnings of names in the file that are passed over.
 
     Raises:
         DataError: the file is damaged, or its names or shapes are others.
@@ -45,7 +48,7 @@ def with_weights(make: Callable[[], Network], path: str | Path | None) -> Networ
     """
     if path is None:
         return make()
-    arrays, _ = read_tensors(path)
+    arrays = {k: v for k, v in read_tensors(path)[0].items() if not k.startswith(unused)}
     with init.unfilled():
         network = make()
     for name, buffer in network.named_buffers():
