@@ -348,6 +348,49 @@ class TestReport:
         assert done.code == 0, done.err
         assert "= (probability " in done.out
 
+    def test_what_is_seen_in_an_image(self, shell: Shell, runs: Path) -> None:
+        drawn = np.full((40, 40), 255, np.uint8)
+        drawn[5:35, 18:22] = 0
+        Image.fromarray(drawn).save(shell.folder / "one.png")
+        for method in ("saliency", "occlusion"):
+            words = ["explain", "digits-mlp-1", "--image", "one.png", "--method", method]
+            done = shell(*words, "--class", "1")
+            assert done.code == 0, done.err
+            assert re.fullmatch(rf"one.png: 1 [\d.]+ %\nwritten: {method}.png\n", done.out)
+            with Image.open(shell.folder / f"{method}.png") as shown:
+                assert shown.size == (2 * 336 + 1, 336)
+                grey, warm = (np.asarray(shown.convert("RGB"))[:, n : n + 336] for n in (0, 337))
+            assert np.ptp(grey.astype(int), axis=2).max() == 0
+            assert np.ptp(warm.astype(int), axis=2).max() > 100
+            assert "this one is there" in shell(*words).err
+        done = shell("explain", "digits-mlp-1", "--method", "kernels", "-o", "first.png")
+        assert done.out == "written: first.png\n"
+        with Image.open(shell.folder / "first.png") as shown:
+            assert shown.size == (6 * 57 - 1, 6 * 57 - 1)  # 32 neurons
+
+    @pytest.mark.parametrize(
+        ("words", "message", "code"),
+        [
+            ([], "either --weight or --method", 2),
+            (["--method", "kernels", "--weight", "a[0]"], "either --weight or --method", 2),
+            (["--method", "gradcm"], "got gradcm. Did you mean gradcam?", 1),
+            (["--method", "saliency"], "looks at an image; name one: --image FILE", 1),
+            (["--method", "saliency", "--image", "none.png"], "there is no such file", 1),
+            (["--method", "maps", "--image", "one.png"], "for networks with convolutions", 1),
+            (["--method", "gradcam", "--image", "one.png"], "Use saliency for networks", 1),
+            (["--method", "saliency", "--image", "one.png", "--class", "ten"], "got ten.", 1),
+        ],
+    )
+    def test_what_cannot_be_shown(
+        self, shell: Shell, runs: Path, words: list[str], message: str, code: int
+    ) -> None:
+        drawn = np.full((40, 40), 255, np.uint8)
+        drawn[5:35, 18:22] = 0
+        Image.fromarray(drawn).save(shell.folder / "one.png")
+        done = shell("explain", "digits-mlp-1", *words)
+        assert done.code == code
+        assert message in " ".join(done.err.split())
+
     @pytest.mark.parametrize(
         ("weight", "words"),
         [

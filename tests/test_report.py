@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import re
 import shutil
@@ -11,11 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import probed
+from PIL import Image
 
 import deepglass as dg
 from deepglass.data import fit_digit, fit_digit28
 from deepglass.errors import DataError
-from deepglass.explain import Explainer
+from deepglass.explain import Explainer, grad_cam, overlay
 from deepglass.nn import (
     ELU,
     GELU,
@@ -41,10 +44,13 @@ from deepglass.nn import (
 from deepglass.optim import SGD, Adagrad, Adam, AdamW, NAdam, RMSprop
 from deepglass.report import explainer_of, write_report
 from deepglass.report.assemble import MODULES, assemble, text
+from deepglass.report.batch import recorded
 from deepglass.report.content import content
 from deepglass.report.network import live
 from deepglass.report.pictures import packed
+from deepglass.report.sight import sight
 from deepglass.runs import Run
+from deepglass.train import load_checkpoint
 
 SAMPLES = 100
 
@@ -195,7 +201,7 @@ def test_the_page_computes_what_the_engine_computes(said: dict[str, Any], tmp_pa
 
 def drawings() -> list[np.ndarray]:
     """Strokes at random, as bytes."""
-    from PIL import Image, ImageDraw
+    from PIL import ImageDraw
 
     rng = np.random.default_rng(11)
     found = []
@@ -236,7 +242,8 @@ def test_what_a_user_does(digits: Run, said: dict[str, Any], tmp_path: Path) -> 
     assert found["theme"] == "dark"
     assert found["unnamed"] == 0
     assert found["sections"] == [
-        "summary", "curves", "confusion", "mistakes", "trial", "weight_view", "layers", "health"
+        "summary", "curves", "confusion", "mistakes", "sight", "trial", "weight_view", "layers",
+        "health",
     ]  # fmt: skip
     assert found["empty"] is None
     for picture, (small, large) in zip(pictures, found["fitted"], strict=True):
@@ -244,6 +251,59 @@ def test_what_a_user_does(digits: Run, said: dict[str, Any], tmp_path: Path) -> 
         apart = np.abs(large - fit_digit28(picture).reshape(-1).astype(float))
         assert apart.max() <= 1  # a half may be rounded either way
         assert np.count_nonzero(apart) <= 4
+
+
+def pixels(address: str) -> np.ndarray:
+    """The picture behind an address of the page."""
+    data = base64.b64decode(address.removeprefix("data:image/png;base64,"))
+    return np.asarray(Image.open(io.BytesIO(data)))
+
+
+def test_what_a_convolutional_network_sees(tmp_path: Path) -> None:
+    given = {
+        "data": {"source": "digits", "split": "1:1"},
+        "model": {"name": "convnet", "widths": [5, 7]},
+        "train": {"epochs": 1, "backend": "reference"},
+    }
+    run = Run.create(given, tmp_path / "run")
+    run.fit()
+    said = content(run)
+    seen = said["sight"]
+    assert (seen["method"], seen["wrong"], len(seen["looked"])) == ("grad_cam", True, 12)
+    place = said["answers"]["samples"][0]["place"]
+    image, truth = run.material.parts["validation"].batch(np.array([place]))
+    model, prepare = run.assembled.trainer.model, run.assembled.trainer.steps.prepare
+    first = seen["looked"][0]
+    assert first["truth"] == truth[0] != first["answer"]
+    model.load_state_dict(load_checkpoint(run.folder.checkpoints / "best.safetensors")[0]["model"])
+    heat = grad_cam(model, prepare(dg.Tensor(image)), [first["answer"]])
+    assert np.array_equal(pixels(first["heat"]), np.moveaxis(overlay(image[0], heat[0]), 0, -1))
+    assert (seen["kernels"]["count"], seen["kernels"]["shape"]) == (5, [1, 3, 3])
+    assert [len(sample["layers"]) for sample in seen["maps"]] == [2, 2, 2]
+    assert [layer["count"] for layer in seen["maps"][0]["layers"]] == [5, 7]
+    script = """
+    const images = [...document.querySelectorAll("#sight img")];
+    result = {
+      images: images.map((image) => image.src),
+      heads: [...document.querySelectorAll("#sight h3 .term")].map((e) => e.textContent),
+      first: document.querySelector("#sight figcaption").textContent,
+    };
+    """
+    found = probed(assemble(said), script, tmp_path)
+    assert len(found["images"]) == 12 * 2 + 1 + 3 * 3
+    assert all(pixels(image).size > 1 for image in found["images"])
+    assert found["heads"] == ["Where it looked", "The first weights", "Feature maps"]
+    assert found["first"] == f"{first['truth']} → {first['answer']}"
+
+
+def test_a_network_without_maps_or_without_mistakes(digits: Run, said: dict[str, Any]) -> None:
+    seen = said["sight"]
+    assert (seen["method"], seen["maps"]) == ("saliency", [])
+    assert (seen["kernels"]["count"], seen["kernels"]["shape"]) == (16, [1, 8, 8])
+    right = sight(digits, recorded(digits), {"samples": [], "worst": 0, "part": "validation"})
+    assert right is not None
+    assert not right["wrong"]
+    assert [x["truth"] for x in right["looked"]] == recorded(digits).targets[:12].tolist()
 
 
 def test_a_plane_is_painted_and_clicked(tmp_path: Path) -> None:

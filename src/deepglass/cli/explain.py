@@ -1,8 +1,9 @@
-"""``deepglass explain``: every number behind one weight."""
+"""``deepglass explain``: every number behind one weight, or what decides about an image."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -11,8 +12,10 @@ import typer
 from ..explain import Explanation, parse_weight
 from ..report import explainer_of
 from ..runs import Run
+from ..runs.predictor import Predictor
 from .arguments import Json, RunName, find_run
 from .screen import console, listing, print_json
+from .sight import look
 
 SHOWN = 8  # terms of a sum
 
@@ -20,23 +23,58 @@ SHOWN = 8  # terms of a sum
 def explain(
     run: RunName,
     weight: Annotated[
-        str, typer.Option(help="Name and index, such as layers.0.weight[3,17].", metavar="WEIGHT")
-    ],
+        str | None,
+        typer.Option(
+            help="Name and index, such as layers.0.weight[3,17].",
+            metavar="WEIGHT",
+            show_default=False,
+        ),
+    ] = None,
     sample: Annotated[int, typer.Option(min=0, help="Of the recorded batch.")] = 0,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help="What to show of an image: gradcam, saliency or occlusion (which parts decide), "
+            "maps (what the convolutions make of it), kernels (the first weights).",
+            show_default=False,
+        ),
+    ] = None,
+    image: Annotated[
+        Path | None, typer.Option(help="The image that is looked at.", show_default=False)
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option("--class", help="The class asked about.", show_default="the answer"),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="PNG file to write.", show_default="METHOD.png"),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Show what a weight does: its part in the output, its gradient, its next value.
+    """Show what a weight does, or what a network sees in an image.
 
-    The numbers are those of the best state, on the samples that the run recorded: the forward
-    sum of one sample, the gradient as the chain rule has it, and the next step of the optimizer.
+    Of a weight: its part in the output, its gradient, its next value. The numbers are those of
+    the best state, on the samples that the run recorded: the forward sum of one sample, the
+    gradient as the chain rule has it, and the next step of the optimizer.
 
-    Example:
+    Of an image: a picture, with heat over what spoke for the answer.
+
+    Examples:
 
         deepglass explain digits-mlp-1 --weight "layers.0.weight[3,17]" --sample 5
+        deepglass explain photos-convnet-1 --image cat.jpg --method gradcam -o cat.png
+        deepglass explain photos-convnet-1 --method kernels
     """
-    name, index = parse_weight(weight)
+    if (weight is None) == (method is None):
+        raise typer.BadParameter("either --weight or --method says what to explain.")
+    if method is not None:
+        look(Predictor(find_run(run)), method, image, name, out or Path(f"{method}.png"))
+        return
+    assert weight is not None
+    path, index = parse_weight(weight)
     folder = find_run(run)
-    found = explainer_of(Run(folder, folder.config())).explain(name, index, sample)
+    found = explainer_of(Run(folder, folder.config())).explain(path, index, sample)
     if json:
         print_json(_plain(found))
         return

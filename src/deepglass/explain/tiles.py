@@ -14,7 +14,9 @@ HEAT = np.array(
 
 
 def tiles(values: np.ndarray, columns: int = 0, side: int = 0) -> np.ndarray:
-    """Return kernels or feature maps side by side, each from its least value to its largest.
+    """Return kernels, feature maps or images side by side.
+
+    Numbers are shown from the least to the largest of each tile, bytes as they are.
 
     Args:
         values: three channels are red, green and blue; of other numbers each is a tile.
@@ -39,7 +41,8 @@ def tiles(values: np.ndarray, columns: int = 0, side: int = 0) -> np.ndarray:
     canvas = np.full(shape, 255, np.uint8)
     for number, tile in enumerate(values):
         top, left = (number // columns) * (height + GAP), (number % columns) * (width + GAP)
-        bright = (255 * _stretched(tile)).round().astype(np.uint8)
+        plain = tile.dtype == np.uint8
+        bright = tile if plain else (255 * _stretched(tile)).round().astype(np.uint8)
         large = bright.repeat(factor, axis=1).repeat(factor, axis=2)
         canvas[:, top : top + height, left : left + width] = large
     return canvas

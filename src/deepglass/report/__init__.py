@@ -2,5 +2,6 @@
 
 from .assemble import write_report
 from .batch import explainer_of
+from .pictures import png
 
-__all__ = ["explainer_of", "write_report"]
+__all__ = ["explainer_of", "png", "write_report"]

@@ -20,7 +20,7 @@ from .content import content
 # Each after those it imports.
 MODULES = (
     "dom", "tips", "charts", "network", "update", "explain", "drawing", "plane", "sections",
-    "trial", "weights", "main",
+    "sight", "trial", "weights", "main",
 )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from .batch import Recorded, affordable, apart, best_state, explainer_of, record
 from .health import health
 from .network import live
 from .pictures import packed, picture, row
+from .sight import sight
 
 ANSWERED = 5 * 10**9  # multiply-adds for the answers at most
 
@@ -44,6 +45,7 @@ def content(run: Run) -> dict[str, Any]:
         "watch": run.config.train.watch,
         "classes": list(run.material.classes),
         "answers": answered,
+        "sight": sight(run, batch, answered),
         "layers": [
             {
                 "name": layer.name,

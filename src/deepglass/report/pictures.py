@@ -15,8 +15,17 @@ from ..data.sources.columns import NumberColumn
 SIDE = 96  # pixels of a picture at most
 
 
-def picture(image: np.ndarray) -> str:
-    """Return an image as the address of a PNG that holds it.
+def picture(image: np.ndarray, side: int = SIDE) -> str:
+    """Return an image as the address of a PNG that holds it, of ``side`` pixels at most.
+
+    Shapes:
+        image: (channels, height, width), uint8, or floats from 0 to 1
+    """
+    return "data:image/png;base64," + base64.b64encode(png(image, side)).decode()
+
+
+def png(image: np.ndarray, side: int = 0) -> bytes:
+    """Return an image as the bytes of a PNG file, of ``side`` pixels at most if it is given.
 
     Shapes:
         image: (channels, height, width), uint8, or floats from 0 to 1
@@ -26,10 +35,11 @@ def picture(image: np.ndarray) -> str:
     levels = image if image.dtype == np.uint8 else (255 * image).round().clip(0, 255)
     pixels = np.moveaxis(levels.astype(np.uint8), 0, -1)
     drawn = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-    drawn.thumbnail((SIDE, SIDE))
+    if side:
+        drawn.thumbnail((side, side))
     file = io.BytesIO()
     drawn.save(file, "png", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+    return file.getvalue()
 
 
 def row(encoder: TableEncoder, features: np.ndarray) -> list[list[str]]:

@@ -93,9 +93,13 @@ class Predictor:
         found = []
         with no_grad():
             for start in range(0, len(inputs), AT_ONCE):
-                x = Tensor(inputs[start : start + AT_ONCE])
-                found.append(self.model(self.scale(x) if self.scale else x).numpy())
+                found.append(self.model(self.prepared(inputs[start : start + AT_ONCE])).numpy())
         return np.concatenate(found)
+
+    def prepared(self, inputs: np.ndarray) -> Tensor:
+        """Return inputs as the network reads them: pixels scaled, others as they are."""
+        x = Tensor(inputs)
+        return self.scale(x) if self.scale else x
 
     def probabilities(self, inputs: np.ndarray) -> np.ndarray:
         """Return the probability of each class: (count, classes)."""

@@ -3,6 +3,7 @@
 import { fill, h, t, useLanguage } from "./dom.js";
 import { Live } from "./explain.js";
 import { confusion, curves, forecast, health, layers, mistakes, numbers, summary } from "./sections.js";
+import { sight } from "./sight.js";
 import "./tips.js";
 import { trial } from "./trial.js";
 import { weights } from "./weights.js";
@@ -30,6 +31,7 @@ function draw() {
     numbers: numbers(report),
     forecast: forecast(report),
     mistakes: mistakes(report),
+    sight: sight(report),
     trial: trial(report, live, state),
     weight_view: weights(report, live, state),
     layers: layers(report),
