@@ -14,6 +14,7 @@ import pytest
 import deepglass as dg
 from deepglass import models, nn
 from deepglass.errors import DataError, DomainError
+from deepglass.models.resnet import BasicBlock
 from deepglass.nn import init
 from deepglass.tensorfile import write_tensors
 
@@ -71,6 +72,62 @@ def test_as_many_weights_as_published(name: str) -> None:
 )
 def test_as_many_multiply_adds_as_published(name: str, size: int, multiply_adds: int) -> None:
     assert network(name).summary((1, 3, size, size)).multiply_adds == multiply_adds
+
+
+def sees(model: nn.Module, *shape: int) -> dict[str, tuple[int, ...]]:
+    return {layer.name: layer.receptive_field for layer in model.summary(shape).layers}
+
+
+class TestReceptiveFields:
+    def test_of_small_windows_one_after_another(self) -> None:
+        """Two of 3 x 3 see 5 x 5, three see 7 x 7: Simonyan and Zisserman (2015), section 2.3."""
+        row = nn.Sequential(*[nn.Conv2d(1, 1, 3, padding=1) for _ in range(3)])
+        assert list(sees(row, 1, 1, 9, 8).values()) == [(3, 3), (5, 5), (7, 7)]
+
+    def test_by_hand(self) -> None:
+        """Steps widen what follows, dilation the window; each axis by itself."""
+        row = nn.Sequential(
+            nn.ReLU(),
+            nn.Conv2d(1, 2, (3, 1), stride=(2, 1)),
+            nn.MaxPool2d((1, 2)),
+            nn.Conv2d(2, 3, 3, dilation=(1, 2), padding=4),
+            nn.ConvTranspose2d(3, 3, 3),
+            nn.AdaptiveAvgPool2d(1),
+        )
+        found = list(sees(row, 1, 1, 15, 8).values())
+        after = (3 + 2 * 2, 2 + 2 * 2 * 2)
+        wide = (after[0] + 2 * 2, after[1] + 2 * 2)
+        assert found == [(), (3, 1), (3, 2), after, wide, (wide[0] + 14 * 2, wide[1] + 9 * 2)]
+
+    def test_of_branches_is_the_largest(self) -> None:
+        block = BasicBlock(3, 3)
+        assert sees(block, 1, 3, 8, 8)["bn2"] == (5, 5)
+        assert sees(nn.Sequential(block, nn.Conv2d(3, 3, 1)), 1, 3, 8, 8)["1"] == (5, 5)
+
+    @pytest.mark.parametrize(
+        ("name", "layer", "pixels"),
+        # Araujo, Norris and Sim (2019), table 1, of the last maps; ResNet-50 with the stride in
+        # its 3 x 3 sees less than their 483
+        [
+            ("alexnet", "features.12", 195),
+            ("vgg16", "features.30", 212),
+            ("resnet50", "layer4.2.relu", 427),
+        ],
+    )
+    def test_of_whole_networks(self, name: str, layer: str, pixels: int) -> None:
+        assert sees(network(name), 1, 3, 224, 224)[layer] == (pixels, pixels)
+
+    def test_without_windows_there_is_no_column(self) -> None:
+        with_windows, without = nn.Conv1d(2, 3, 5), nn.Linear(2, 3)
+        assert "sees" in str(with_windows.summary((1, 2, 7)))
+        assert "sees" not in str(without.summary((1, 2)))
+        assert sees(with_windows, 1, 2, 7) == {"": (5,)}
+
+
+def test_the_first_dense_layer_of_vgg() -> None:
+    layers = {layer.name: layer for layer in network("vgg16").summary((1, 3, 224, 224)).layers}
+    assert layers["classifier.0"].multiply_adds == 102_760_448
+    assert layers["classifier.0"].parameters == 102_760_448 + 4096
 
 
 @pytest.mark.parametrize(

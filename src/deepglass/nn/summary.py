@@ -1,4 +1,4 @@
-"""What a network consists of, as a table: output shapes, parameters and multiply-adds."""
+"""What a network consists of, as a table: shapes, what is seen, parameters, multiply-adds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..discovery import names_of
-from ..graph.graph import Graph
+from ..graph.graph import Graph, Node
 from ..graph.kinds import Contraction, Scan
 from ..graph.tensor import Tensor
 from ..graph.trace import Trace
@@ -19,6 +19,7 @@ from ..graph.tree import flatten, map_leaves
 from ..graph.types import Shape, TensorType, dtype_of, float32
 from ..passes.expand import expand
 from .module import Module, evaluating
+from .receptive import Fields, receptive_fields
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class LayerSummary:
         name: the path of the layer, such as "features.0"; "" for the network itself.
         type: the name of its class.
         output_shapes: of the tensors it returned when it was last called.
+        receptive_field: elements of the input, by axis, that one value of the first of them
+            sees through windows; empty in front of all windows.
         parameters: numbers it owns; those shared with a layer above count there.
         trainable: how many of them are trained.
         multiply_adds: products that are summed on the way to the result of the network, in all
@@ -38,6 +41,7 @@ class LayerSummary:
     name: str
     type: str
     output_shapes: tuple[Shape, ...]
+    receptive_field: tuple[int, ...]
     parameters: int
     trainable: int
     multiply_adds: int
@@ -70,22 +74,26 @@ class Summary:
         return sum(layer.multiply_adds for layer in self.layers)
 
     def __str__(self) -> str:
-        head = ("layer", "type", "output shape", "parameters", "multiply-adds")
+        head = ("layer", "type", "output shape", "sees", "parameters", "multiply-adds")
         rows = [
             (
                 layer.name or "(itself)",
                 layer.type,
                 ", ".join(map(str, layer.output_shapes)) or "-",
+                " x ".join(map(str, layer.receptive_field)),
                 f"{layer.parameters:,}",
                 f"{layer.multiply_adds:,}",
             )
             for layer in self.layers
         ]
-        total = ("total", "", "", f"{self.parameters:,}", f"{self.multiply_adds:,}")
-        widths = [max(map(len, column)) for column in zip(head, *rows, total, strict=True)]
+        total = ("total", "", "", "", f"{self.parameters:,}", f"{self.multiply_adds:,}")
+        table: list[tuple[str, ...]] = [head, *rows, total]
+        if not any(layer.receptive_field for layer in self.layers):
+            table = [(*row[:3], *row[4:]) for row in table]
+        *widths, a, b = [max(map(len, column)) for column in zip(*table, strict=True)]
         lines = [
-            "   ".join([*map(str.ljust, row[:3], widths), *map(str.rjust, row[3:], widths[3:])])
-            for row in (head, *rows, total)
+            "   ".join([*map(str.ljust, row, widths), row[-2].rjust(a), row[-1].rjust(b)])
+            for row in table
         ]
         rule = "-" * len(lines[0])
         ending = f"trainable {self.trainable:,}, frozen {self.frozen:,}"
@@ -111,8 +119,9 @@ def summarize(module: Module, inputs: Sequence[Any], dtype: Any = None) -> Summa
         ]
         result = module(*arguments)
     returned = {id(layer): _tensors(value) for layer, value in trace.calls}
-    products = _multiply_adds(Graph((), (), tuple(t._node for t in _tensors(result))))
-    return Summary(tuple(_layers(module, returned, products)))
+    graph = Graph((), (), tuple(t._node for t in _tensors(result)))
+    fields = receptive_fields(graph.nodes())
+    return Summary(tuple(_layers(module, returned, fields, _multiply_adds(graph))))
 
 
 def _is_shape(x: Any) -> bool:
@@ -138,7 +147,10 @@ def _multiply_adds(graph: Graph) -> Counter[str]:
 
 
 def _layers(
-    module: Module, returned: dict[int, list[Tensor]], products: Counter[str]
+    module: Module,
+    returned: dict[int, list[Tensor]],
+    fields: dict[Node, Fields],
+    products: Counter[str],
 ) -> Iterator[LayerSummary]:
     seen: set[int] = set()
     for path, layer in module.named_modules():
@@ -146,10 +158,13 @@ def _layers(
         seen.update(map(id, own))
         if any(layer.children()) and not own and not products[path]:
             continue
+        tensors = returned.get(id(layer), [])
+        seen_from = fields.get(tensors[0]._node, ()) if tensors else ()
         yield LayerSummary(
             path,
             type(layer).__name__,
-            tuple(t.shape for t in returned.get(id(layer), [])),
+            tuple(t.shape for t in tensors),
+            tuple(field.size for field in seen_from),
             sum(p.numel() for p in own),
             sum(p.numel() for p in own if p.requires_grad),
             products[path],
