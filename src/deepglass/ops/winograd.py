@@ -190,20 +190,19 @@ def _on_both_sides(x: Tensor, matrix: Matrix, dims: tuple[int, int]) -> Tensor:
 
 
 def _tiles(x: Tensor, windows: Windows, taps: int, before: Sequence[int]) -> Tensor:
-    """Images (batch, 1, channels, h, w) in overlapping tiles: (batch, p, q, taps, taps,
-    channels)."""
+    """Images (batch, 1, channels, h, w) in tiles: (batch, taps, taps, p, q, channels)."""
     n, _, channels, *lengths = x.shape
     tiles = tuple(
         Window(length, taps, -(-w.count // TILE), stride=TILE, before=b)
         for length, w, b in zip(lengths, windows, before, strict=True)
     )
     patches = apply(UNFOLD, reshape(x, n, channels, *lengths), windows=tiles)
-    return permute(patches, 0, 4, 5, 2, 3, 1)
+    return permute(patches, 0, 2, 3, 4, 5, 1)
 
 
 def _points_of_images(x: Tensor, windows: Windows) -> Tensor:
     tiles = _tiles(x, windows, TILE + KERNEL - 1, [w.before for w in windows])
-    return _on_both_sides(tiles, BT, (3, 4))
+    return _on_both_sides(tiles, BT, (1, 2))
 
 
 def _conv(x: Tensor, w: Tensor, windows: Windows) -> Tensor:
@@ -211,8 +210,8 @@ def _conv(x: Tensor, w: Tensor, windows: Windows) -> Tensor:
     v = _points_of_images(x, windows)
     u = permute(reshape(w, out, channels, KERNEL, KERNEL), 2, 3, 1, 0)
     u = _on_both_sides(u, G, (0, 1))
-    m = apply(CONTRACT, v, u, equation="npqabc,abco->npqabo")
-    y = _on_both_sides(permute(m, 0, 1, 3, 2, 4, 5), AT, (2, 4))
+    m = apply(CONTRACT, v, u, equation="nabpqc,abco->nabpqo")
+    y = _on_both_sides(permute(m, 0, 3, 1, 4, 2, 5), AT, (2, 4))
     n, p, _, q, _, _ = y.shape
     h, width = (w.count for w in windows)
     whole = reshape(y, n, p * TILE, q * TILE, out)
@@ -228,8 +227,8 @@ def _conv_transpose(g: Tensor, w: Tensor, windows: Windows) -> Tensor:
 
 def _weight_gradient(x: Tensor, g: Tensor, windows: Windows) -> Tensor:
     v = _points_of_images(x, windows)
-    h = _on_both_sides(_tiles(g, windows, TILE, (0, 0)), _turned(AT), (3, 4))
-    u = apply(CONTRACT, v, h, equation="npqabc,npqabo->abco")
+    h = _on_both_sides(_tiles(g, windows, TILE, (0, 0)), _turned(AT), (1, 2))
+    u = apply(CONTRACT, v, h, equation="nabpqc,nabpqo->abco")
     w = permute(_on_both_sides(u, _turned(G), (0, 1)), 3, 2, 0, 1)
     return reshape(w, 1, *w.shape)
 
