@@ -44,6 +44,8 @@ from .window import Window, Windows
 Matrix = tuple[tuple[float, ...], ...]
 
 TILE, KERNEL = 4, 3  # results and taps along an axis
+PANEL = 16  # channels side by side: two vectors of AVX2, one of AVX-512
+FEW = 4  # tiles of an image
 POINTS = (0.0, 0.75, -0.75, 1.5, -1.5)  # and infinity; powers of two and three are exact
 
 
@@ -201,35 +203,70 @@ def _tiles(x: Tensor, windows: Windows, taps: int, before: Sequence[int]) -> Ten
 
 
 def _points_of_images(x: Tensor, windows: Windows) -> Tensor:
+    """(batch, points, p, q, channels)"""
     tiles = _tiles(x, windows, TILE + KERNEL - 1, [w.before for w in windows])
-    return _on_both_sides(tiles, BT, (1, 2))
+    return _flat(_on_both_sides(tiles, BT, (1, 2)), 1)
+
+
+def _flat(x: Tensor, dim: int) -> Tensor:
+    """The points of both axes along one."""
+    return reshape(x, *x.shape[:dim], -1, *x.shape[dim + 2 :])
+
+
+def _square(x: Tensor, dim: int) -> Tensor:
+    """The points along an axis for each of the two axes of an image."""
+    side = TILE + KERNEL - 1
+    return reshape(x, *x.shape[:dim], side, side, *x.shape[dim + 1 :])
 
 
 def _conv(x: Tensor, w: Tensor, windows: Windows) -> Tensor:
     _, out, channels, *_ = w.shape
-    v = _points_of_images(x, windows)
-    u = permute(reshape(w, out, channels, KERNEL, KERNEL), 2, 3, 1, 0)
-    u = _on_both_sides(u, G, (0, 1))
-    m = apply(CONTRACT, v, u, equation="nabpqc,abco->nabpqo")
-    y = _on_both_sides(permute(m, 0, 3, 1, 4, 2, 5), AT, (2, 4))
-    n, p, _, q, _, _ = y.shape
+    panel = _panel(out)
+    w = permute(reshape(w, out // panel, panel, channels, KERNEL, KERNEL), 3, 4, 0, 2, 1)
+    return _convolved(x, w, windows)
+
+
+def _conv_transpose(g: Tensor, w: Tensor, windows: Windows) -> Tensor:
+    """The convolution with turned kernels, out and in channels exchanged."""
+    _, channels, out, *_ = w.shape
+    panel = _panel(out)
+    w = permute(reshape(w, channels, out // panel, panel, KERNEL, KERNEL), 3, 4, 1, 0, 2)
+    back = tuple(Window(v.count, KERNEL, v.length, before=KERNEL - 1 - v.before) for v in windows)
+    return _convolved(g, flip(w, (0, 1)), back)
+
+
+def _panel(channels: int) -> int:
+    """So many out channels lie side by side, so that a product reads its kernels in order."""
+    return PANEL if channels % PANEL == 0 else channels
+
+
+def _convolved(x: Tensor, w: Tensor, windows: Windows) -> Tensor:
+    """The convolution with kernels (3, 3, panels, in channels, out channels of a panel).
+
+    Where an image has few tiles, each point takes all images at once, and its kernels are read
+    from memory once.
+    """
+    v, u = _points_of_images(x, windows), _flat(_on_both_sides(w, G, (0, 1)), 0)
+    n, _, p, q, _ = v.shape
+    if p * q < FEW:
+        m = _square(apply(CONTRACT, v, u, equation="nxpqc,xdce->xnpqde"), 0)
+        m = permute(m, 2, 3, 0, 4, 1, 5, 6)
+    else:
+        m = _square(apply(CONTRACT, v, u, equation="nxpqc,xdce->nxpqde"), 1)
+        m = permute(m, 0, 3, 1, 4, 2, 5, 6)
+    y = _on_both_sides(m, AT, (2, 4))
+    out = y.shape[5] * y.shape[6]
     h, width = (w.count for w in windows)
     whole = reshape(y, n, p * TILE, q * TILE, out)
     kept = cut(whole, [(0, n, 1), (0, h, 1), (0, width, 1), (0, out, 1)])
     return reshape(permute(kept, 0, 3, 1, 2), n, 1, out, h, width)
 
 
-def _conv_transpose(g: Tensor, w: Tensor, windows: Windows) -> Tensor:
-    """The convolution with turned kernels, out and in channels exchanged."""
-    back = tuple(Window(v.count, KERNEL, v.length, before=KERNEL - 1 - v.before) for v in windows)
-    return _conv(g, flip(transpose(w, 1, 2), (3, 4)), back)
-
-
 def _weight_gradient(x: Tensor, g: Tensor, windows: Windows) -> Tensor:
     v = _points_of_images(x, windows)
-    h = _on_both_sides(_tiles(g, windows, TILE, (0, 0)), _turned(AT), (1, 2))
-    u = apply(CONTRACT, v, h, equation="nabpqc,nabpqo->abco")
-    w = permute(_on_both_sides(u, _turned(G), (0, 1)), 3, 2, 0, 1)
+    h = _flat(_on_both_sides(_tiles(g, windows, TILE, (0, 0)), _turned(AT), (1, 2)), 1)
+    u = _square(apply(CONTRACT, v, h, equation="nxpqc,nxpqo->xoc"), 0)
+    w = permute(_on_both_sides(u, _turned(G), (0, 1)), 2, 3, 0, 1)
     return reshape(w, 1, *w.shape)
 
 
