@@ -302,11 +302,19 @@ class TestPredict:
         Path("book.txt").write_text("la la la. " * 100)
         words = ["--set", "data.length=8", "--set", "model.hidden=8"]
         assert shell("train", "book.txt", *words, *QUICK, "-o", "r").code == 0
-        done = shell("predict", "r", "--prompt", "la", "--length", "20")
+        done = shell("generate", "r", "--prompt", "la", "--length", "20")
         assert done.code == 0, done.err
         assert done.out.startswith("la")
         assert len(done.out.rstrip("\n")) == 22
-        assert shell("predict", "r").code == 2
+        again = shell("generate", "r", "--prompt", "la", "--length", "20", "--top-k", "1", "--json")
+        assert json.loads(again.out)["prompt"] == "la"
+        assert len(json.loads(again.out)["text"]) == 20
+        unknown = shell("generate", "r", "--prompt", "Q")
+        assert unknown.code == 1
+        assert "characters of the training text; got 'Q'" in unknown.err
+        refused = shell("predict", "r")
+        assert refused.code == 2
+        assert "deepglass generate r" in refused.err
 
     def test_runs_that_are_none(self, shell: Shell) -> None:
         done = shell("predict", "nowhere", "x.png")

@@ -19,6 +19,7 @@ from deepglass.data import load_digits, read_table
 from deepglass.errors import DataError, DomainError
 from deepglass.models import DESIGNS, MLP
 from deepglass.runs import Run, RunFolder, all_runs, kind_of, plan
+from deepglass.runs.assemble import Assembled
 from deepglass.runs.predictor import Predictor
 from deepglass.runs.scale import Scale
 from deepglass.train import Callback, Epoch, Progress, Trainer, load_checkpoint
@@ -149,6 +150,29 @@ class TestChoosing:
         planned = plan(quick(path, length=8))
         assert (planned.config.model.name, planned.material.task) == ("gru", "text")
         assert planned.material.sizes.outputs == len(set("once upon a time "))
+
+    def test_a_transformer_has_a_recipe_of_its_own(self, tmp_path: Path) -> None:
+        path = tmp_path / "book.txt"
+        path.write_text("once upon a time " * 200)
+        planned = plan({"data": {"source": str(path)}, "model": {"name": "gpt"}})
+        config = planned.config
+        assert (config.data.length, config.model.options["width"]) == (128, 64)
+        assert config.optimizer.name == "adamw"
+        groups = Assembled(config, planned.material).trainer.optimizer.param_groups
+        assert [g["weight_decay"] for g in groups] == [0.1, 0.0]
+        assert {p.ndim for p in groups[0]["params"]} == {2}
+        assert {p.ndim for p in groups[1]["params"]} == {1}
+
+    def test_lines_of_a_list_are_shuffled(self, tmp_path: Path) -> None:
+        path = tmp_path / "names.txt"
+        path.write_text("\n".join("ada" if k < 150 else "bob" for k in range(200)))
+        planned = plan(quick(path, length=8))
+        assert "a list of 200 lines, shuffled" in planned.reasons[0]
+        encoder: Any = planned.material.encoder
+        ordered = plan(quick(path, length=8, lines=False)).material
+        for material, found in ((planned.material, True), (ordered, False)):
+            tokens, _ = material.parts["train"].batch(np.arange(20))
+            assert ("bob" in encoder.decode(tokens.ravel())) is found
 
     def test_what_is_said_wins(self) -> None:
         said = {
@@ -425,10 +449,10 @@ class TestPredictor:
         run = Run.create(given, tmp_path / "run")
         run.fit()
         predictor = Predictor(run.folder)
-        assert predictor.continue_text("ab", 7, temperature=0) == "cabcabc"
-        assert len(predictor.continue_text("ab", 7, temperature=5.0)) == 7
-        with pytest.raises(DataError, match="at least one character"):
-            predictor.continue_text("")
+        assert list(predictor.generate("ab", 7, temperature=0)) == list("cabcabc")
+        assert len(list(predictor.generate("ab", 7, temperature=5.0))) == 7
+        with pytest.raises(DataError, match=r"3 characters of the training text; got '\\n'"):
+            predictor.generate()
 
     def test_damaged_folders_say_what_is_wrong(self, tmp_path: Path) -> None:
         run = Run.create(quick("moons", samples=40), tmp_path / "run")

@@ -271,6 +271,7 @@ class TestCatalog:
         for name, file in (
             ("california-housing", "housing.csv"),
             ("tiny-shakespeare", "input.txt"),
+            ("names", "names.txt"),
         ):
             (folder / name).mkdir()
             write(folder / name / file, b"median_house_value,b\n1,2\n")

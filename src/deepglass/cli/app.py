@@ -12,6 +12,7 @@ from ..errors import DeepglassError
 from .data import app as data
 from .evaluate import evaluate
 from .explain import explain
+from .generate import generate
 from .info import info
 from .models import models
 from .predict import predict
@@ -35,6 +36,7 @@ app.command(rich_help_panel=TRAINING)(train)
 app.command(rich_help_panel=TRAINING)(resume)
 app.command(rich_help_panel=TRAINING)(evaluate)
 app.command(rich_help_panel=TRAINING)(predict)
+app.command(rich_help_panel=TRAINING)(generate)
 app.command(rich_help_panel=TRAINING)(report)
 app.command(rich_help_panel=TRAINING)(explain)
 app.add_typer(runs, name="runs", rich_help_panel=TRAINING)

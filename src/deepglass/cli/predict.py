@@ -13,7 +13,7 @@ from rich.columns import Columns
 from rich.table import Table as Grid
 from rich.text import Text
 
-from ..data import read_table, read_text
+from ..data import read_table
 from ..errors import DataError, DeepglassError
 from ..files import replace_file
 from ..runs.predictor import Predictor, top
@@ -28,8 +28,7 @@ def predict(
     files: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="Images; a table (CSV) with rows to answer; a series (CSV) to go on with; a "
-            "text to go on with.",
+            help="Images; a table (CSV) with rows to answer; a series (CSV) to go on with.",
             metavar="FILE...",
             show_default=False,
         ),
@@ -41,14 +40,6 @@ def predict(
     top_classes: Annotated[
         int, typer.Option("--top", min=1, help="Classes to show per image.")
     ] = 3,
-    prompt: Annotated[
-        str | None, typer.Option(help="What the text begins with, instead of a file.")
-    ] = None,
-    length: Annotated[int, typer.Option(min=1, help="Tokens of text to add.")] = 300,
-    temperature: Annotated[
-        float, typer.Option(min=0, help="How daring text is: 0 always takes the most probable.")
-    ] = 0.8,
-    seed: Annotated[int, typer.Option(min=0, help="Of the text.")] = 0,
     json: Json = False,
 ) -> None:
     """Let a trained network answer.
@@ -58,18 +49,11 @@ def predict(
         deepglass predict photos-convnet-1 cat.jpg dog.jpg
         deepglass predict houses-mlp-1 new.csv -o answers.csv
         deepglass predict air-mlp-1 air.csv
-        deepglass predict book-gru-1 --prompt "It was"
     """
     predictor = Predictor(find_run(run))
     paths = files or []
     if predictor.kind == "text":
-        starts = [prompt] if prompt is not None else [read_text(path) for path in paths]
-        if not starts:
-            raise typer.BadParameter("a run on text goes on with --prompt TEXT or FILE.")
-        for start in starts:
-            more = predictor.continue_text(start, length, temperature, seed)
-            print_json({"prompt": start, "text": more}) if json else print(start + more)
-        return
+        raise typer.BadParameter(f"a run on text goes on with: deepglass generate {run}")
     if not paths:
         raise typer.BadParameter("name at least one file to answer.")
     if out is not None and out.exists():

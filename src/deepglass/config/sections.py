@@ -103,6 +103,8 @@ class Text(Source):
 
     Attributes:
         length: tokens per sample.
+        lines: whether each line stands for itself, such as a name, so that they are shuffled
+            before they are divided; told by the text unless given.
         vocabulary: how many byte pairs are tokens; without it characters are.
         encoding: of the text.
     """
@@ -110,6 +112,7 @@ class Text(Source):
     kind: Literal["text"] = "text"
     split: str = "9:1"
     length: PositiveInt = 64
+    lines: bool | None = None
     vocabulary: PositiveInt | None = None
     encoding: str = "utf-8"
 
@@ -148,6 +151,8 @@ class Train(Section):
         watch: the measure by which the best epoch is told.
         patience: epochs without improvement after which training ends; 0 goes on.
         clip_norm: gradients whose norm is larger are scaled down to it; 0 leaves them.
+        decay: which weights the optimizer's weight_decay makes smaller: "all", or "matrices",
+            which leaves biases and normalisation alone.
         accumulate: batches whose gradients one step is made from.
         workers: processes that read samples from files; 0 reads them in this one.
         seed: of the split, the first weights, the order and dropout.
@@ -161,6 +166,7 @@ class Train(Section):
     watch: str = "loss"
     patience: Annotated[int, Field(ge=0)] = 0
     clip_norm: Annotated[float, Field(ge=0)] = 0.0
+    decay: Literal["all", "matrices"] = "all"
     accumulate: PositiveInt = 1
     workers: Annotated[int, Field(ge=0)] = 0
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0

@@ -10,7 +10,7 @@ from .sources.digits import load_digits
 from .sources.encoder import TableEncoder, encode_table
 from .sources.idx import load_fashion_mnist, load_mnist, read_idx
 from .sources.images import ImageEncoder, ImageFolder, find_damaged, read_image
-from .sources.named import load_california_housing, load_tiny_shakespeare
+from .sources.named import load_california_housing, load_names, load_tiny_shakespeare
 from .sources.planes import (
     make_blobs,
     make_checkerboard,
@@ -63,6 +63,7 @@ __all__ = [
     "load_digits",
     "load_fashion_mnist",
     "load_mnist",
+    "load_names",
     "load_tiny_shakespeare",
     "make_blobs",
     "make_checkerboard",

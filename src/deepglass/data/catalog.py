@@ -54,6 +54,7 @@ CATALOG = {
     "tiny-shakespeare": Named(
         "text", "plays of Shakespeare, 1.1 million characters", named.load_tiny_shakespeare
     ),
+    "names": Named("text", "32,033 first names, one per line", named.load_names),
     "moons": Named("points", "two half circles", planes.make_moons, TWO),
     "circles": Named("points", "a circle within a circle", planes.make_circles, TWO),
     "blobs": Named("points", "three clouds", planes.make_blobs, ("0", "1", "2")),

@@ -15,6 +15,7 @@ from ..errors import DomainError
 from ..nn.module import Module
 from .convnet import ConvNet
 from .forecaster import RecurrentForecaster
+from .gpt import GPT
 from .language import RecurrentLanguageModel
 from .lenet import LeNet5
 from .mlp import MLP
@@ -105,10 +106,17 @@ def _gru(
     return RecurrentForecaster(sizes.inputs[-1], sizes.outputs, hidden, layers, dropout)
 
 
+def _gpt(
+    sizes: Sizes, layers: int = 4, heads: int = 4, width: int = 128, dropout: float = 0.0
+) -> Module:
+    return GPT(sizes.outputs, layers, heads, width, sizes.inputs[0], dropout)
+
+
 DESIGNS = {
     "linear": Design("one layer: least squares, or softmax regression", NUMBERS, _linear),
     "mlp": Design("fully connected layers: the multilayer perceptron", NUMBERS, _mlp),
     "lenet5": Design("LeCun's network of 1998, for images of 28 or 32", ("images",), _lenet5),
     "convnet": Design("convolutions of 3 x 3 with batch normalisation", ("images",), _convnet),
     "gru": Design("gated recurrent units, step by step", ("series", "text"), _gru),
+    "gpt": Design("a transformer of GPT-2's form; it reads [data] length at once", ("text",), _gpt),
 }

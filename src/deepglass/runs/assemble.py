@@ -40,7 +40,7 @@ class Assembled:
         manual_seed(train.seed)
         model: Module = DESIGNS[config.model.name].make(material.sizes, **config.model.options)
         options = {k: v for k, v in config.optimizer.options.items() if v is not None}
-        optimizer: Any = OPTIMIZERS[config.optimizer.name](model.parameters(), **options)
+        optimizer: Any = OPTIMIZERS[config.optimizer.name](_groups(model, train.decay), **options)
         self.loaders = {
             name: DataLoader(
                 part,
@@ -82,6 +82,17 @@ def _changed(material: Material, data: Images) -> Dataset:
     size = material.sizes.inputs[1:]
     changes = [AUGMENTATIONS[c.name].make(size, **c.options) for c in data.augment]
     return TransformDataset(material.parts["train"], transforms.Compose(changes))
+
+
+def _groups(model: Module, decay: str) -> list[dict[str, Any]]:
+    """The parameters for an optimizer, by whether its weight_decay is for them."""
+    parameters = list(model.parameters())
+    if decay == "all":
+        return [{"params": parameters}]
+    return [
+        {"params": [p for p in parameters if p.ndim > 1]},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+    ]
 
 
 def _loss(config: Config, material: Material) -> Callable[..., Any]:

@@ -24,8 +24,12 @@ PACES = {
     "small table": (3000, 2e-3),
     "table": (12_000, 3e-3),
     "text": (1500, 2e-3),
+    "text by gpt": (2800, 2e-3),
 }
 MANY_ROWS = 5000
+MANY_TOKENS = 500_000
+READ_BY_GPT, GPT_BATCH = 128, 16  # tokens per sample, samples per step
+WARMUP = 100  # steps in which the rate of a transformer rises
 NAMED = ("model", "loss", "optimizer", "schedule")  # sections that are chosen by name
 FEWEST, MOST = 5, 300  # epochs, whatever the number of samples
 PHOTOGRAPHS = ("cifar10", "cifar100")
@@ -67,6 +71,8 @@ def plan(partial: Partial, path: str | Path = "configuration") -> Plan:
     said["data"] = {"kind": kind_of(source, said["data"]), **said["data"]}
     if source in PUBLISHED:
         said["data"].setdefault("split", "published")
+    if said["data"]["kind"] == "text" and said.get("model", {}).get("name") == "gpt":
+        said["data"].setdefault("length", READ_BY_GPT)
     named = {n: s for n, s in said.items() if n not in NAMED or "name" in s}
     given = validated(named, path)
     material = open_data(given.data, given.train.seed)
@@ -113,10 +119,15 @@ def _choices(
     task, sizes, samples = material.task, material.sizes, len(material.parts["train"])
     model, why_model = _model(material, samples)
     name = said.get("model", {}).get("name", model["name"])
-    batch = given.train.batch_size if "batch_size" in said.get("train", {}) else _batch(samples)
+    if name == "gpt":
+        model = _gpt(samples * sizes.inputs[0])
+    batch = given.train.batch_size
+    if "batch_size" not in said.get("train", {}):
+        batch = GPT_BATCH if name == "gpt" else _batch(samples)
     steps = ceil(samples / batch)
     small = sizes.kind == "table" and samples < MANY_ROWS
-    aim, rate = PACES["small table" if small else sizes.kind]
+    pace = "small table" if small else "text by gpt" if name == "gpt" else sizes.kind
+    aim, rate = PACES[pace]
     epochs = min(MOST, max(FEWEST, ceil(aim / steps)))
     measures = {
         "classification": ("cross_entropy", ["accuracy"]),
@@ -135,6 +146,15 @@ def _choices(
     }
     if sizes.kind == "text":
         chosen["train"]["clip_norm"] = 1.0
+    if name == "gpt":
+        chosen["optimizer"] = {
+            "name": "adamw",
+            "lr": rate,
+            "betas": [0.9, 0.99],
+            "weight_decay": 0.1,
+        }
+        chosen["schedule"]["warmup"] = min(1.0, WARMUP / steps)
+        chosen["train"]["decay"] = "matrices"
     if name == "linear":
         chosen["optimizer"]["lr"] = 1e-2
     reasons = [f"data: {'; '.join(material.notes)}", f"task: {task}, as {_why_task(material)}"]
@@ -185,6 +205,13 @@ def _model(material: Material, samples: int) -> tuple[dict[str, Any], str]:
     few = {"hidden": [32, 32], "dropout": 0.1}
     chosen = {"name": "mlp", **(many if samples >= MANY_ROWS else few)}
     return chosen, f"as there are {samples:,} rows to learn from"
+
+
+def _gpt(tokens: int) -> dict[str, Any]:
+    """GPT of a size for so many tokens; a small text would be learned by heart by a large one."""
+    if tokens >= MANY_TOKENS:
+        return {"name": "gpt", "width": 128}
+    return {"name": "gpt", "width": 64, "dropout": 0.1}
 
 
 def _augment(given: Config) -> tuple[list[str], str] | None:

@@ -35,6 +35,7 @@ from ..data import (
 )
 from ..data import Table as Rows
 from ..data.sources.columns import ClassTarget, NumberColumn
+from ..data.sources.text import is_list, shuffle_lines
 from ..data.sources.tokens import TextEncoder
 from ..errors import DataError
 from ..models import Sizes
@@ -111,7 +112,7 @@ def open_data(data: Data, seed: int) -> Material:
         return _table(data, generator)
     if isinstance(data, Series):
         return _series(data)
-    return _text(data) if isinstance(data, Text) else _points(data, generator)
+    return _text(data, generator) if isinstance(data, Text) else _points(data, generator)
 
 
 def _images(data: Images, generator: Generator) -> Material:
@@ -219,14 +220,20 @@ def _series(data: Series) -> Material:
     return Material("forecast", sizes, _named(parts), encoder, notes=notes)
 
 
-def _text(data: Text) -> Material:
+def _text(data: Text, generator: Generator) -> Material:
     _refuse_published(data)
     named = data.source in CATALOG
     text = load(data.source) if named else read_text(data.source, data.encoding)
+    lines = is_list(text) if data.lines is None else data.lines
+    if lines:
+        text = shuffle_lines(text, generator)
     encoder, parts = encode_text(text, data.length, data.split, data.vocabulary)
     sizes = Sizes("text", (data.length,), encoder.vocabulary)
     what = "characters" if data.vocabulary is None else "byte pairs"
     notes = [f"{len(text):,} characters of text, {encoder.vocabulary} different {what}"]
+    if lines:
+        count = text.count("\n")
+        notes.append(f"a list of {count:,} lines, shuffled before it was divided")
     return Material("text", sizes, _named(parts), encoder, notes=notes)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from ..data import (
 )
 from ..errors import DataError
 from ..graph.tensor import Tensor
-from ..models import build
+from ..models import LanguageModel, build
 from ..nn import Module
 from ..ops import softmax
 from ..train import load_checkpoint
@@ -154,30 +154,46 @@ class Predictor:
         name = encoder.columns[0].name
         return {"step": list(range(1, len(foretold) + 1)), name: foretold.tolist()}
 
-    def continue_text(
-        self, prompt: str, length: int = 200, temperature: float = 0.8, seed: int = 0
-    ) -> str:
-        """Return text that goes on after a prompt.
+    def generate(
+        self,
+        prompt: str = "\n",
+        length: int = 300,
+        temperature: float = 0.8,
+        top_k: int | None = None,
+        seed: int = 0,
+    ) -> Iterator[str]:
+        """Yield text that goes on after a prompt, in pieces as they are found.
 
         Args:
-            prompt: what it begins with; at least one token.
+            prompt: what it begins with; the beginning of a line unless given.
             length: tokens to add.
-            temperature: 1 draws tokens as probable as the network finds them, less keeps to
-                the probable ones, 0 always takes the most probable.
-            seed: of the draws.
+            temperature, top_k, seed: of the draws; see `models.LanguageModel.generate`.
+
+        Raises:
+            DataError: the network does not go on with text, or the prompt has characters that
+                the training text did not have.
         """
         encoder: Any = self.encoder
-        window = self.inputs[0]
+        if not isinstance(self.model, LanguageModel):
+            raise DataError(
+                f"generate: a run on text; this one is on {self.kind}. Let it answer files: "
+                "deepglass predict"
+            )
         tokens = encoder.encode(prompt).tolist()
-        if not tokens:
-            raise DataError("predict: a prompt of at least one character; got nothing.")
-        rng = np.random.default_rng(seed)
-        for _ in range(length):
-            last = self.outputs(np.array([tokens[-window:]]))[0, :, -1].astype(np.float64)
-            if temperature > 0:
-                last = last / temperature + rng.gumbel(size=last.shape)  # draws from softmax
-            tokens.append(int(last.argmax()))
-        return str(encoder.decode(tokens[len(encoder.encode(prompt)) :]))
+        return self._decoded(self.model.generate(tokens, length, temperature, top_k, seed))
+
+    def _decoded(self, tokens: Iterator[int]) -> Iterator[str]:
+        """Text of tokens, some of which are only a part of a character."""
+        encoder: Any = self.encoder
+        pending: list[int] = []
+        for token in tokens:
+            pending.append(token)
+            text = str(encoder.decode(pending))
+            if not text.endswith("\ufffd"):
+                yield text
+                pending = []
+        if pending:
+            yield str(encoder.decode(pending))
 
 
 def top(chances: Sequence[float], classes: Sequence[str], count: int) -> list[tuple[str, float]]:

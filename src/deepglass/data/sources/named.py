@@ -1,4 +1,4 @@
-"""Single files with a name: a table and a text."""
+"""Single files with a name: a table and two texts."""
 
 from __future__ import annotations
 
@@ -19,6 +19,14 @@ SHAKESPEARE = Remote(
     "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
     1115394,
     "tensorflow/datasets, tensorflow_datasets/url_checksums/tiny_shakespeare.txt",
+)
+
+NAMES = Remote(
+    "names.txt",
+    "https://raw.githubusercontent.com/karpathy/makemore/988aa59/names.txt",
+    "0a30b5557f192f32ab962680889aac5f6fda0f4cecf40a6d0b5694f58ea8cc4d",
+    228145,
+    "nktr-cp/gpt, src/gpt/data/download.py",
 )
 
 
@@ -46,3 +54,14 @@ def load_tiny_shakespeare() -> str:
     Source: Karpathy (2015), char-rnn.
     """
     return read_text(fetch("tiny-shakespeare", SHAKESPEARE))
+
+
+def load_names() -> str:
+    """Return 32,033 first names, one per line, the most frequent first.
+
+    Raises:
+        DataError: the file is not at hand and cannot be downloaded, or is damaged.
+
+    Source: Karpathy (2022), makemore; from the social security administration of the US.
+    """
+    return read_text(fetch("names", NAMES))
