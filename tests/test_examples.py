@@ -150,6 +150,14 @@ def test_the_readme_does_what_it_says(name: str) -> None:
     assert space["history"][-1].validation["accuracy"] > 0.94
 
 
+def test_the_page_on_taps_does_what_it_says() -> None:
+    text = (ROOT / "docs" / "taps.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    space: dict[str, Any] = {"__name__": "page"}
+    exec(compile(code, "taps.md", "exec"), space)
+    assert 0 < space["step"].taps["1.output"].zeros < 1
+
+
 def test_the_page_on_optimizing_does_what_it_says() -> None:
     text = (ROOT / "docs" / "optimizing.md").read_text(encoding="utf-8")
     space: dict[str, Any] = {"__name__": "page"}

@@ -48,7 +48,7 @@ PUBLIC = {
     "randn_like", "randperm", "reciprocal", "relu", "remainder", "repeat_interleave", "reshape",
     "roll", "round", "rsqrt", "scan", "scatter", "scatter_add", "short", "sigmoid", "sign",
     "sin", "softmax", "sort", "split", "sqrt", "square", "squeeze", "stack", "std", "sub",
-    "sum", "swapaxes", "take_along_dim", "tanh", "tensor", "tensordot", "testing", "tile",
+    "sum", "swapaxes", "take_along_dim", "tanh", "taps", "tensor", "tensordot", "testing", "tile",
     "topk", "trace", "transpose", "tril", "triu", "trunc", "uint8", "uint16", "uint32",
     "uint64", "unbind", "unflatten", "uniform", "unsqueeze", "value_and_grad", "var", "vjp",
     "where", "zeros", "zeros_like",

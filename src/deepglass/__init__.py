@@ -7,7 +7,7 @@
 tensor([2., 4.])
 """
 
-from . import autograd, nn, optim, testing
+from . import autograd, nn, optim, taps, testing
 from .autodiff import backward, grad, value_and_grad
 from .backends import use as backend
 from .checkpoint import checkpoint
@@ -397,6 +397,7 @@ __all__ = [
     "swapaxes",
     "take_along_dim",
     "tanh",
+    "taps",
     "tensor",
     "tensordot",
     "testing",

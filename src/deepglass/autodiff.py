@@ -44,11 +44,20 @@ def pullback(
             continue
         asked = [i.id in reached and i.requires_grad for i in node.inputs]
         with gradient_of(node):
-            pulled = _pulled(node, gradients.pop(node.id), asked)
+            cotangent = _noted(node, gradients.pop(node.id))
+            pulled = _pulled(node, cotangent, asked)
             for i, g in zip(node.inputs, pulled, strict=True):
                 if g is not None:
                     _accumulate(gradients, i, g)
-    return [gradients.get(n.id) for n in targets]
+    return [_noted(n, gradients[n.id]) if n.id in gradients else None for n in targets]
+
+
+def _noted(node: Node, g: Tensor) -> Tensor:
+    """The whole gradient of ``node``, which a trace keeps in mind for its taps."""
+    trace = active_trace()
+    if trace is not None:
+        trace.note_gradient(node, read(g))
+    return g
 
 
 def _pulled(node: Node, g: Tensor, asked: list[bool]) -> Iterator[Tensor | None]:

@@ -14,25 +14,34 @@ import threading
 import types
 import weakref
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from math import prod
 from typing import Any
 
 import numpy as np
 
 from . import backends
 from .backends.measured import Stopwatch
+from .checks import checks_of
 from .discovery import Watch, argument_token, names_of
 from .errors import DomainError, ShapeError
 from .graph.data import to_array
 from .graph.graph import CONSTANT, INPUT, Graph, Node
 from .graph.storage import Clock, Storage
 from .graph.tensor import DROPPED, Buffer, Parameter, Tensor, read
-from .graph.trace import CHANGES, Trace, Traceable, active_trace, grad_enabled, warn
+from .graph.trace import (
+    CHANGES,
+    Trace,
+    Traceable,
+    active_trace,
+    grad_enabled,
+    noting_calls,
+    warn,
+)  # fmt: skip
 from .graph.tree import flatten, unflatten
-from .graph.types import Shape, TensorType, dtype_of
+from .graph.types import TensorType, dtype_of
 from .looking import Looking
 from .passes import PRECISIONS, optimize
 from .passes.winograd import is_exact
+from .taps import Tap, Taps, readings
 
 Run = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
 
@@ -47,6 +56,7 @@ def compile(
     backend: str | None = None,
     keep_grads: bool = False,
     precision: str = "float32",
+    taps: Taps | None = None,
 ) -> Any:
     """Return ``function`` captured as one program per kind of arguments.
 
@@ -70,6 +80,8 @@ def compile(
             adds up in float32. Weights, optimizer, normalizations and losses stay float32. It
             tells how a network trains in mixed precision; it takes no less time here, as this
             version does not use the products of bfloat16 that some processors have.
+        taps: what to look at in the step, such as ``dg.taps.health(model)``; `Compiled.taps`
+            tells what was found. Nothing that the step computes changes by a bit.
 
     Returns:
         a `Compiled` function. Without ``function``: a decorator.
@@ -87,8 +99,8 @@ def compile(
         names = " or ".join(map(repr, PRECISIONS))
         raise DomainError(f"compile: precision is {names}; got {precision!r}.")
     if function is None:
-        return lambda f: compile(f, backend=backend, keep_grads=keep_grads, precision=precision)
-    return Compiled(function, backend, keep_grads, precision)
+        return lambda f: Compiled(f, backend, keep_grads, precision, taps)
+    return Compiled(function, backend, keep_grads, precision, taps)
 
 
 class Compiled(Looking):
@@ -96,7 +108,9 @@ class Compiled(Looking):
 
     Attributes:
         programs: by kind of arguments.
+        calls: how often the function was called, which says when taps are due.
         latest: the program called last.
+        tapped: the last program called with taps.
     """
 
     def __init__(
@@ -105,15 +119,19 @@ class Compiled(Looking):
         backend: str | None,
         keep_grads: bool,
         precision: str,
+        taps: Taps | None,
     ) -> None:
         functools.update_wrapper(self, function, updated=())
         self.function = function
         self.backend = backend
         self.keep_grads = keep_grads
         self.precision = precision
+        self.watching = taps
         self.programs: dict[Hashable, list[Program]] = {}
         self._recorded = 0
+        self.calls = 0
         self.latest: Program | None = None
+        self.tapped: Program | None = None
         self.name = self._attribute = self._name()
         self._watch = Watch(function)
         self._watches: dict[int, Watch] = {}  # of layers among the arguments, by id
@@ -121,9 +139,22 @@ class Compiled(Looking):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if active_trace() is not None:
             return self.function(*args, **kwargs)
-        program, arrays = self._lookup(args, kwargs)
-        self.latest = program
+        tapped = self._due(1)
+        program, arrays = self._lookup(args, kwargs, tapped)
+        self._note(program, tapped)
         return program(arrays)
+
+    def _due(self, calls: int) -> bool:
+        """Count some more calls; return whether the last of them is looked at."""
+        before, self.calls = self.calls, self.calls + calls
+        every = self.watching.every if self.watching else 0
+        return every > 0 and before // every < self.calls // every
+
+    def _note(self, program: Program, tapped: bool) -> None:
+        """Note which program runs."""
+        self.latest = program
+        if tapped:
+            self.tapped = program
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._attribute = name
@@ -141,7 +172,7 @@ class Compiled(Looking):
 
     def _of(self, function: Callable[..., Any]) -> Compiled:
         """Another function compiled in the same way."""
-        return Compiled(function, self.backend, self.keep_grads, self.precision)
+        return Compiled(function, self.backend, self.keep_grads, self.precision, self.watching)
 
     def _name(self) -> str:
         inner = getattr(self.function, "func", self.function)
@@ -153,6 +184,8 @@ class Compiled(Looking):
         Training steps that take rows of indices into data in memory become one native call:
 
             losses = step.each(order.reshape(-1, batch_size))
+
+        Taps that are due in one of the calls look at the last of them.
 
         Args:
             args: tensors and arrays with a first axis of one length, at least 1.
@@ -174,19 +207,30 @@ class Compiled(Looking):
         """
         rows = _rows(args)
         if active_trace() is None:
-            program, _ = self._lookup(tuple(a[0, ...] for a in rows), {})
-            if program.repeats:
-                self.latest = program
-                return program.each(rows)
-        results = [flatten(self(*[a[k, ...] for a in rows])) for k in range(len(rows[0]))]
-        leaves = zip(*[leaves for leaves, _ in results], strict=True)
-        return unflatten(results[0][1], iter([_stacked(x) for x in leaves]))
+            first = tuple(a[0, ...] for a in rows)
+            if self._lookup(first, {})[0].repeats:
+                return self._runs(rows, first)
+        return _joined([self(*[a[k, ...] for a in rows]) for k in range(len(rows[0]))], np.stack)
+
+    def _runs(self, rows: list[np.ndarray], first: tuple[np.ndarray, ...]) -> Any:
+        """One native call for all rows; one more for the last row where taps are due."""
+        tapped = self._due(len(rows[0]))
+        most = len(rows[0]) - tapped
+        runs = []
+        for part, looked in ((slice(most), False), (slice(most, None), True)):
+            if len(rows[0][part]):
+                program, _ = self._lookup(first, {}, looked)
+                self._note(program, looked)
+                runs.append(program.each([a[part] for a in rows]))
+        return runs[0] if len(runs) == 1 else _joined(runs, np.concatenate)
 
     def program(self, *args: Any, **kwargs: Any) -> Program:
         """Return the program that a call with these arguments runs, without running it."""
         return self._lookup(args, kwargs)[0]
 
-    def _lookup(self, args: Any, kwargs: Any) -> tuple[Program, list[np.ndarray]]:
+    def _lookup(
+        self, args: Any, kwargs: Any, tapped: bool = False
+    ) -> tuple[Program, list[np.ndarray]]:
         plain = not kwargs and _ARRAYS.issuperset(map(type, args))
         leaves, structure = (args, len(args)) if plain else flatten((args, kwargs))
         arrays: list[np.ndarray] = []
@@ -201,12 +245,12 @@ class Compiled(Looking):
             else:
                 tokens.append(argument_token(leaf))
         layers = [] if plain else [x for x in leaves if isinstance(x, Traceable)]
-        rest = (structure, tuple(tokens), grad_enabled(), is_exact())
+        rest = (structure, tuple(tokens), grad_enabled(), is_exact(), tapped)
         known = self.programs.setdefault((rest, self._seen(layers)), [])
         for program in known:
             if program.fits():
                 return program, arrays
-        program = self._record(leaves, flatten((args, kwargs))[1])
+        program = self._record(leaves, flatten((args, kwargs))[1], tapped)
         known.append(program)
         # what recording itself changed (a counter in forward) does not change from now on
         self.programs.setdefault((rest, self._seen(layers)), known)
@@ -218,7 +262,7 @@ class Compiled(Looking):
     def _watched(self, layer: Traceable) -> Watch:
         return self._watches.setdefault(id(layer), Watch(layer))
 
-    def _record(self, leaves: Sequence[Any], structure: Hashable) -> Program:
+    def _record(self, leaves: Sequence[Any], structure: Hashable, tapped: bool) -> Program:
         around = dict(self._watch.traceables())
         for i, leaf in enumerate(leaves):
             if isinstance(leaf, Traceable) and all(leaf is not x for x in around.values()):
@@ -231,6 +275,7 @@ class Compiled(Looking):
             self.backend,
             self.keep_grads,
             self.precision,
+            self.watching if tapped else None,
         )
         self._recorded += 1
         if self._recorded == MANY_PROGRAMS + 1:
@@ -262,9 +307,11 @@ class Program:
         kept: list[Tensor],
         backend: str | None,
         precision: str,
+        taps: Sequence[Tap],
         watch: Stopwatch,
     ) -> None:
         self.graph = graph
+        self._taps = taps
         self.backend = backend or backends.default()
         self.chosen = f"{self.backend}, {'asked for' if backend else 'the default'}"
         compiler = backends.get(self.backend)
@@ -278,7 +325,7 @@ class Program:
         dropped = [(t, None if g is None else DROPPED) for t, g in trace.gradients]
         self._exit = [(t, g) for t, g in dropped if all(t is not k for k in kept)]
         self._lock = threading.Lock()
-        self._checks = _checks(graph)
+        self._checks = checks_of(graph)
         self._dtypes = [n.type.dtype.numpy for n in graph.inputs]
         self._types = [n.type for n in graph.outputs]
         self._clock = Clock()
@@ -302,16 +349,18 @@ class Program:
         backend: str | None,
         keep_grads: bool,
         precision: str,
+        taps: Taps | None,
     ) -> Program:
         """Run ``function`` once with placeholders and return what it did."""
         watch = Stopwatch()
-        with watch("trace"), Trace(*names) as trace:
+        with watch("trace"), Trace(*names) as trace, noting_calls() as calls:
             inputs: list[Node] = []
             args, kwargs = unflatten(structure, iter([_place(x, trace, inputs) for x in leaves]))
             _name_arguments(function, args, kwargs)
             value = function(*args, **kwargs)
             outputs, shape = flatten(value)
             nodes = [read(x) for x in outputs if isinstance(x, Tensor)]
+            looked, watched = taps.record(trace, calls, inputs) if taps else ([], [])
         template = [_TENSOR if isinstance(x, Tensor) else x for x in outputs]
         gradients = [(t, g) for t, g in trace.gradients if isinstance(g, Tensor)]
         kept = [t for t, _ in gradients] if keep_grads else []
@@ -322,8 +371,9 @@ class Program:
             tuple(state.values()),
             tuple(nodes),
             tuple((state[id(t)], node) for t, node in trace.updates),
+            tuple(watched),
         )
-        return cls(graph, trace, (shape, template), kept, backend, precision, watch)
+        return cls(graph, trace, (shape, template), kept, backend, precision, looked, watch)
 
     def fits(self) -> bool:
         """Whether the program can run on what its tensors hold now.
@@ -416,6 +466,11 @@ class Program:
                 CHANGES.values += 1
         self._seen_values = CHANGES.values
 
+    def readings(self) -> dict[str, Any]:
+        """Return what the taps found in the last run, by name."""
+        with self._lock:
+            return readings(self._taps, self.executable.taps)
+
     def __str__(self) -> str:
         return str(self.graph)
 
@@ -431,11 +486,14 @@ def _rows(args: Sequence[Any]) -> list[np.ndarray]:
     return rows
 
 
-def _stacked(results: tuple[Any, ...]) -> Any:
-    """The results of several calls in one tensor; what is not a tensor is the last one's."""
-    if not isinstance(results[0], Tensor):
-        return results[-1]
-    return Tensor(np.stack([t.numpy() for t in results]))
+def _joined(results: Sequence[Any], join: Callable[[Sequence[np.ndarray]], np.ndarray]) -> Any:
+    """Several results in one: tensors joined, of what is no tensor the last."""
+    parts = [flatten(result) for result in results]
+    leaves = [
+        Tensor(join([t.numpy() for t in same])) if isinstance(same[0], Tensor) else same[-1]
+        for same in zip(*[leaves for leaves, _ in parts], strict=True)
+    ]
+    return unflatten(parts[0][1], iter(leaves))
 
 
 def _could_have(tensor: Tensor, storage: Storage) -> bool:
@@ -471,87 +529,3 @@ def _name_arguments(function: Callable[..., Any], args: Any, kwargs: dict[str, A
     for name, value in [*zip(names, args, strict=False), *kwargs.items()]:
         if isinstance(value, Tensor) and value._node.op is INPUT:
             value._node.name = name
-
-
-def _checks(graph: Graph) -> list[Callable[[list[np.ndarray]], None]]:
-    """Value checks that can be made on arguments before the program runs.
-
-    A record's ``validate`` looks at the values of integer inputs only. Where such an input is
-    an argument of the program (moved or repeated at most), it is checked at each call; where
-    it is written into the program, now.
-
-    Raises:
-        DomainError: as the op's record says, for a value that is written into the program.
-    """
-    position = {n.id: k for k, n in enumerate(graph.inputs)}
-    checks: list[Callable[[list[np.ndarray]], None]] = []
-    for node in graph.nodes():
-        if node.op.validate is None:
-            continue
-        sources = [_behind_moves(i) for i in node.inputs]
-        whole = [s if s.type.dtype.is_integer else None for s in sources]
-        if any(s is not None and s.id in position for s in whole):
-            checks.append(_check(node, whole, position))
-        elif any(s is not None and s.op is CONSTANT for s in whole):
-            _check(node, whole, position)([])
-    return checks
-
-
-_MOVES = frozenset({"alias", "broadcast", "flip", "reshape", "roll", "transpose"})
-
-
-def _behind_moves(node: Node) -> Node:
-    """The node that all elements of ``node`` come from, in whatever integer type."""
-    while node.op.name in _MOVES or _keeps_all(node):
-        node = node.inputs[0]
-    return node
-
-
-def _keeps_all(node: Node) -> bool:
-    if node.op.name == "cast":
-        return node.inputs[0].type.dtype.is_integer
-    return node.op.name == "slice" and node.type == node.inputs[0].type
-
-
-def _check(
-    node: Node, sources: Sequence[Node | None], position: dict[int, int]
-) -> Callable[[list[np.ndarray]], None]:
-    """The check of one node. Values that are not known could be 0 or 1: what is wrong either
-    way is an error."""
-    validate, params = node.op.validate, node.params
-    assert validate is not None
-    types = [i.type for i in node.inputs]
-    given = [(at, position[s.id]) for at, s in enumerate(sources) if s and s.id in position]
-
-    def standing_in(number: int) -> list[np.ndarray]:
-        return [
-            np.broadcast_to(np.array(number, t.dtype.wide.numpy), t.shape)
-            if s is None or s.data is None
-            else np.resize(s.data, t.shape)
-            for s, t in zip(sources, types, strict=True)
-        ]
-
-    known = [standing_in(0), standing_in(1)]
-
-    def check(arrays: list[np.ndarray]) -> None:
-        for standing in known:
-            values = standing.copy()
-            for at, k in given:
-                values[at] = _in_shape(arrays[k], types[at].shape)
-            try:
-                return validate(*values, **params)
-            except DomainError as found:
-                error = found
-        raise error
-
-    return check
-
-
-def _in_shape(array: np.ndarray, shape: Shape) -> np.ndarray:
-    """The values of an argument as the node sees them; all of them where they are of many steps."""
-    if array.shape == shape:
-        return array
-    size = prod(shape)
-    if array.size == size:
-        return array.reshape(shape)
-    return np.resize(array, shape) if array.size < size else array

@@ -16,6 +16,7 @@ from .errors import DomainError, TraceError
 from .files import replace_file
 from .graph.graph import Graph
 from .graph.types import TensorType
+from .taps import Taps
 
 RUNS = 10
 
@@ -34,6 +35,7 @@ class Looked(Protocol):
     @property
     def seconds(self) -> Mapping[str, float]: ...
     def prepared(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]: ...
+    def readings(self) -> dict[str, Any]: ...
 
 
 class Looking:
@@ -44,7 +46,10 @@ class Looking:
     """
 
     name: str
+    calls: int
     latest: Looked | None
+    tapped: Looked | None
+    watching: Taps | None
 
     def _lookup(self, args: Any, kwargs: Any) -> tuple[Looked, list[np.ndarray]]:
         raise NotImplementedError
@@ -118,6 +123,21 @@ class Looking:
             BackendError: the language or the kernel is unknown, or the backend makes no code.
         """
         return self._look((), {})[0].executable.source(language, kernel)
+
+    @property
+    def taps(self) -> dict[str, Any]:
+        """What the taps found in the last call that they were due in, by name.
+
+        Raises:
+            TraceError: there are none, or they were not due yet.
+        """
+        if self.tapped is None:
+            due = f"due every {self.watching.every} calls" if self.watching else "not compiled in"
+            raise TraceError(
+                f"taps: they are read after a call that they are due in; here they are {due}, and "
+                f"{self.calls} calls were made. Pass taps=dg.taps.health(model) to compile."
+            )
+        return self.tapped.readings()
 
     def _look(self, args: Any, kwargs: Any) -> tuple[Looked, list[np.ndarray]]:
         if args or kwargs:

@@ -26,10 +26,13 @@ class Executable(Protocol):
 
     Attributes:
         seconds: how long the parts of compiling it took.
+        taps: one array per tap of the graph, which every run writes anew.
     """
 
     @property
     def seconds(self) -> Mapping[str, float]: ...
+    @property
+    def taps(self) -> Sequence[np.ndarray]: ...
 
     def __call__(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Run once.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -22,6 +22,7 @@ class ReferenceExecutable:
 
     graph: Graph
     state: Sequence[np.ndarray]
+    taps: list[np.ndarray] = field(default_factory=list)
 
     @property
     def seconds(self) -> dict[str, float]:
@@ -32,10 +33,12 @@ class ReferenceExecutable:
         results = self.graph.compute(self._given(inputs))
         copies = [np.array(value) for value in results]
         slots = {n.id: a for n, a in zip(self.graph.state, self.state, strict=True)}
-        outputs, new_state = copies[: len(self.graph.outputs)], copies[len(self.graph.outputs) :]
+        outputs, changes = len(self.graph.outputs), len(self.graph.updates)
+        new_state = copies[outputs : outputs + changes]
         for (node, _), value in zip(self.graph.updates, new_state, strict=True):
             np.copyto(slots[node.id], value)
-        return outputs
+        self.taps[:] = copies[outputs + changes :]
+        return copies[:outputs]
 
     def _given(self, inputs: Sequence[np.ndarray]) -> dict[int, np.ndarray]:
         nodes = (*self.graph.inputs, *self.graph.state)

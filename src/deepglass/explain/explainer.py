@@ -23,8 +23,8 @@ from ..nn import Module
 from ..nn.utils import clip_grad_norm_
 from ..ops import softmax
 from ..optim import Optimizer
+from .calls import LayerCall, called
 from .explanation import Explanation, Index, Paths
-from .taps import Tap, tapped
 from .update import Line, update_lines
 
 
@@ -75,16 +75,12 @@ class Explainer:
         self.optimizer, self.clip_norm = optimizer, clip_norm
         self.inputs, self.targets = inputs, targets
         self._parameters: dict[str, Parameter] = dict(model.named_parameters())
-        root = _Root(model)
-        with tapped(root) as self.calls, set_grad_enabled(True):
-            self.outputs = root(inputs)
-            total = loss(self.outputs, targets)
-        for tap in self.calls:
-            tap.path = tap.path.removeprefix("model").removeprefix(".")
-        self.total = total
+        with set_grad_enabled(True):
+            self.outputs, self.calls = called(model, inputs)
+            self.total = loss(self.outputs, targets)
         self._deltas: dict[int, np.ndarray] = {}
         trained = {name: p for name, p in self._parameters.items() if p.requires_grad}
-        found = _gradients(total, list(trained.values()))
+        found = _gradients(self.total, list(trained.values()))
         self.gradients = dict(zip(trained, found, strict=True))
 
     def deltas(self, number: int) -> np.ndarray:
@@ -146,11 +142,11 @@ class Explainer:
             )
         path, _, own = name.rpartition(".")
         number = self._call_of(path, name)
-        tap, deltas = self.calls[number], self.deltas(number)
-        factors = _factors(tap, own, place, tap.input)
-        position = self._position(tap, own, place, factors[sample], deltas[sample])
-        inputs, parameters = _sum(tap, (sample, *position))
-        _check_sum(name, tap, inputs, parameters, (sample, *position))
+        call, deltas = self.calls[number], self.deltas(number)
+        factors = _factors(call, own, place, call.input)
+        position = self._position(call, own, place, factors[sample], deltas[sample])
+        inputs, parameters = _sum(call, (sample, *position))
+        _check_sum(name, call, inputs, parameters, (sample, *position))
         paths = self._paths(number, sample, position)
         probabilities, target = self._from_loss(number, sample)
         gradient = float((deltas * factors).sum()) * self.clipping
@@ -161,7 +157,7 @@ class Explainer:
             sample=sample,
             layer=path,
             position=position,
-            output=float(tap.output.numpy()[(sample, *position)]),
+            output=float(call.output.numpy()[(sample, *position)]),
             inputs=inputs,
             parameters=parameters,
             deltas=deltas,
@@ -181,7 +177,7 @@ class Explainer:
         return self._parameters[name]
 
     def _call_of(self, path: str, name: str) -> int:
-        found = [k for k, tap in enumerate(self.calls) if tap.path == path]
+        found = [k for k, call in enumerate(self.calls) if call.path == path]
         if len(found) != 1:
             raise DomainError(
                 f"explain: a layer that is called once; that of {name} is called {len(found)} "
@@ -190,14 +186,14 @@ class Explainer:
         return found[0]
 
     def _position(
-        self, tap: Tap, own: str, place: Index, factors: np.ndarray, deltas: np.ndarray
+        self, call: LayerCall, own: str, place: Index, factors: np.ndarray, deltas: np.ndarray
     ) -> Index:
         """The output that is explained: where the weight counts most, else the first it is in."""
         for weights in (np.abs(factors * deltas), np.abs(factors)):
             if weights.any():
                 return _unravel(weights)
-        other = Tensor(np.arange(1, tap.input[0].numel() + 1).reshape(1, *tap.input.shape[1:]))
-        return _unravel(np.abs(_factors(tap, own, place, other.to(tap.input.dtype))[0]))
+        other = Tensor(np.arange(1, call.input[0].numel() + 1).reshape(1, *call.input.shape[1:]))
+        return _unravel(np.abs(_factors(call, own, place, other.to(call.input.dtype))[0]))
 
     def _paths(self, number: int, sample: int, position: Index) -> Paths | None:
         """The delta of an output as a sum over the next layer with weights."""
@@ -208,8 +204,8 @@ class Explainer:
         segment = self.calls[number + 1 : last + 1]
 
         def onward(z: Tensor) -> Tensor:
-            for tap in segment:
-                z = tap.layer(z)
+            for call in segment:
+                z = call.layer(z)
             return z
 
         start = self.calls[number].output[sample : sample + 1].detach()
@@ -247,17 +243,6 @@ class Explainer:
         return update_lines(kind, settings, state, float(parameter.numpy()[place]), gradient)
 
 
-class _Root(Module):
-    """Makes the network itself a part, so that one of a single layer is tapped as well."""
-
-    def __init__(self, model: Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, x: Any) -> Any:
-        return self.model(x)
-
-
 def _gradients(total: Tensor, tensors: Sequence[Tensor]) -> list[np.ndarray]:
     """Of the loss by each tensor; 0 where it does not depend on it."""
     known = [x for x in tensors if x.requires_grad]
@@ -269,8 +254,8 @@ def _gradients(total: Tensor, tensors: Sequence[Tensor]) -> list[np.ndarray]:
     ]
 
 
-def _owns(tap: Tap) -> bool:
-    return any(True for _ in tap.layer.parameters())
+def _owns(call: LayerCall) -> bool:
+    return any(True for _ in call.layer.parameters())
 
 
 def _unravel(values: np.ndarray) -> Index:
@@ -292,23 +277,23 @@ def _set(layer: Module, values: dict[str, np.ndarray]) -> Iterator[None]:
                 p.rebind(before[name])
 
 
-def _factors(tap: Tap, own: str, place: Index, x: Tensor) -> np.ndarray:
+def _factors(call: LayerCall, own: str, place: Index, x: Tensor) -> np.ndarray:
     """What a weight is multiplied with in each output: what setting it to 1 adds to the output
     of a layer without weights."""
-    values = {name: np.zeros(p.shape) for name, p in tap.layer.named_parameters()}
-    with _set(tap.layer, values):
-        without = tap.layer(x.detach()).numpy()
+    values = {name: np.zeros(p.shape) for name, p in call.layer.named_parameters()}
+    with _set(call.layer, values):
+        without = call.layer(x.detach()).numpy()
     values[own][place] = 1
-    with _set(tap.layer, values):
-        return np.asarray(tap.layer(x.detach()).numpy() - without)
+    with _set(call.layer, values):
+        return np.asarray(call.layer(x.detach()).numpy() - without)
 
 
-def _sum(tap: Tap, position: Index) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def _sum(call: LayerCall, position: Index) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """What each parameter of a layer is multiplied with in one output, and the parameters."""
-    parameters = dict(tap.layer.named_parameters())
-    x = tap.input.detach()[position[0] : position[0] + 1]
+    parameters = dict(call.layer.named_parameters())
+    x = call.input.detach()[position[0] : position[0] + 1]
     with set_grad_enabled(True):
-        z = tap.layer(x)[(0, *position[1:])]
+        z = call.layer(x)[(0, *position[1:])]
     inputs = grad(z, list(parameters.values()))
     arrays = {
         n: np.asarray(g.numpy()) for n, g in zip(parameters, inputs, strict=True) if g is not None
@@ -318,15 +303,15 @@ def _sum(tap: Tap, position: Index) -> tuple[dict[str, np.ndarray], dict[str, np
 
 def _check_sum(
     name: str,
-    tap: Tap,
+    call: LayerCall,
     inputs: dict[str, np.ndarray],
     parameters: dict[str, np.ndarray],
     position: Index,
 ) -> None:
     whole = sum(float((inputs[n] * parameters[n]).sum()) for n in inputs)
-    if not np.isclose(whole, tap.output.numpy()[position], rtol=1e-4, atol=1e-5):
+    if not np.isclose(whole, call.output.numpy()[position], rtol=1e-4, atol=1e-5):
         raise DomainError(
             f"explain: a layer whose outputs are sums of weight times input, such as Linear or "
-            f"Conv2d; {name} belongs to {type(tap.layer).__name__}. Choose a weight of another "
+            f"Conv2d; {name} belongs to {type(call.layer).__name__}. Choose a weight of another "
             "layer."
         )

@@ -20,7 +20,7 @@ from ..graph.trace import set_grad_enabled
 from ..nn import Conv2d, Linear, Module
 from ..nn.functional import interpolate
 from ..ops import softmax
-from .taps import Tap, tapped
+from .calls import LayerCall, called
 
 AT_ONCE = 64  # images per call of the network
 
@@ -177,11 +177,11 @@ def occlusion(
 
 
 @contextmanager
-def _watched(model: Module, images: Any) -> Iterator[tuple[Tensor, Any, list[Tap]]]:
+def _watched(model: Module, images: Any) -> Iterator[tuple[Tensor, Any, list[LayerCall]]]:
     """Images as a tensor with a gradient, the outputs, and the layers that were called."""
     x = Tensor(_images(images), requires_grad=True)
-    with _evaluating(model), tapped(model) as calls, set_grad_enabled(True):
-        yield x, model(x), calls
+    with _evaluating(model), set_grad_enabled(True):
+        yield x, *called(model, x)
 
 
 @contextmanager
@@ -224,12 +224,12 @@ def _chosen(name: str, outputs: Tensor, classes: Any) -> Tensor:
     return total
 
 
-def _maps(calls: Sequence[Tap], layer: str) -> Tensor:
+def _maps(calls: Sequence[LayerCall], layer: str) -> Tensor:
     """The last feature maps of more than one pixel, of all layers or of one."""
     found = [
-        (tap.path, value)
-        for tap in calls
-        for value in (tap.input, tap.output)
+        (call.path, value)
+        for call in calls
+        for value in (call.input, call.output)
         if isinstance(value, Tensor) and value.ndim == 4 and max(value.shape[2:]) > 1
     ][1:]  # the first is the image
     own = [v for path, v in found if path == layer or path.startswith(f"{layer}.") or not layer]

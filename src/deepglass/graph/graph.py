@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from .kinds import Elementwise, Leaf
 from .op import Op, Sample
 from .types import TensorType
 
-_ids = itertools.count()
+_ids = count()
 
 
 class Node:
@@ -131,17 +131,19 @@ class Graph:
         state: one node per tensor that is read or rebound: parameters, buffers, data.
         outputs: what is returned.
         updates: (state node, its new value), carried out together at the end.
+        taps: values that are looked at beside; no other value changes by a bit because of them.
     """
 
     inputs: tuple[Node, ...]
     state: tuple[Node, ...]
     outputs: tuple[Node, ...]
     updates: tuple[tuple[Node, Node], ...] = ()
+    taps: tuple[Node, ...] = ()
 
     @property
     def results(self) -> tuple[Node, ...]:
-        """Everything that has to be computed: outputs, then new state values."""
-        return self.outputs + tuple(new for _, new in self.updates)
+        """Everything that has to be computed: outputs, then new state values, then taps."""
+        return (*self.outputs, *(new for _, new in self.updates), *self.taps)
 
     def nodes(self) -> list[Node]:
         """Return the nodes to compute, inputs first."""
@@ -173,11 +175,10 @@ class Graph:
 
     def with_results(self, results: Sequence[Node]) -> Graph:
         """Return the graph with ``results`` (in the order of `results`) put in place."""
-        k = len(self.outputs)
-        pairs = zip(self.updates, results[k:], strict=True)
-        return Graph(
-            self.inputs, self.state, tuple(results[:k]), tuple((s, new) for (s, _), new in pairs)
-        )
+        given = iter(results)
+        outputs = tuple(islice(given, len(self.outputs)))
+        updates = tuple((state, next(given)) for state, _ in self.updates)
+        return replace(self, outputs=outputs, updates=updates, taps=tuple(given))
 
     def rewrite(self, rule: Any) -> Graph:
         """Return the graph rebuilt bottom-up by ``rule(node, new_inputs) -> Node``."""

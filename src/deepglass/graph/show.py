@@ -55,7 +55,8 @@ def _page(graph: Graph, title: str) -> str:
     for row in rows:
         cells = [cell.ljust(w) for cell, w in zip(row, [*widths, 0], strict=True)]
         lines.append("  " + "   ".join(cells).rstrip())
-    return "\n".join([*lines, f"  return {returned}"])
+    lines.append(f"  return {returned}")
+    return "\n".join([*lines, *[f"  tap {texts[n.id]}" for n in graph.taps]])
 
 
 def _uses(graph: Graph) -> dict[int, int]:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
@@ -26,6 +27,7 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _active: ContextVar[Trace | None] = ContextVar("deepglass_trace", default=None)
 _grad_enabled: ContextVar[bool] = ContextVar("deepglass_grad", default=True)
 _seal: ContextVar[tuple[int, str] | None] = ContextVar("deepglass_seal", default=None)
+_calls: ContextVar[list[Call] | None] = ContextVar("deepglass_calls", default=None)
 
 
 class _Changes:
@@ -60,6 +62,31 @@ class Traceable:
     def named_scopes(self) -> Iterator[tuple[str, Any]]:
         """Yield (path, object) for each layer; nothing unless the object has layers."""
         return iter(())
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a layer: what it was given, and what it returned."""
+
+    layer: Any
+    inputs: tuple[Any, ...]
+    output: Any
+
+
+@contextmanager
+def noting_calls() -> Iterator[list[Call]]:
+    """Note the calls of layers until the block ends (in this thread), inner ones first."""
+    calls: list[Call] = []
+    token = _calls.set(calls)
+    try:
+        yield calls
+    finally:
+        _calls.reset(token)
+
+
+def noted_calls() -> list[Call] | None:
+    """Return where calls of layers are noted now, in this thread, or None."""
+    return _calls.get()
 
 
 def active_trace() -> Trace | None:
@@ -121,7 +148,7 @@ class Trace:
         self.updates: list[tuple[Any, Node]] = []  # tensor, new value
         self.gradients: list[tuple[Any, Any]] = []  # tensor, its .grad at the end
         self.entry_gradients: list[tuple[Any, Any]] = []  # tensor, the .grad found at entry
-        self.calls: list[tuple[Any, Any]] = []  # layer, what it returned
+        self._flows: dict[int, list[Node]] = {}  # id of a node -> its gradients, one per sweep
 
     def __enter__(self) -> Trace:
         if active_trace() is not None:
@@ -140,11 +167,16 @@ class Trace:
             tensor._node, tensor._grad = node, grad
 
     def _collect(self) -> None:
+        self.updates = list(self.changed())
         for tensor, before, grad in self._before.values():
-            if before.trace is None and tensor._node is not before:
-                self.updates.append((tensor, tensor._node))
             if before.trace is None and tensor._grad is not grad:
                 self.gradients.append((tensor, tensor._grad))
+
+    def changed(self) -> Iterator[tuple[Any, Node]]:
+        """Yield (tensor, its new value) for the state that was given another value so far."""
+        for tensor, before, _ in self._before.values():
+            if before.trace is None and tensor._node is not before:
+                yield tensor, tensor._node
 
     def add(self, node: Node) -> Node:
         """Enter ``node`` into the trace with the user's line and the layer it belongs to."""
@@ -196,6 +228,14 @@ class Trace:
         """Note that the gradient of ``tensor`` is about to be given another value."""
         self.remember(tensor)
         self._grad_set.add(id(tensor))
+
+    def note_gradient(self, node: Node, gradient: Node) -> None:
+        """Note what a backward sweep found for ``node``."""
+        self._flows.setdefault(node.id, []).append(gradient)
+
+    def gradients_of(self, node: Node) -> Sequence[Node]:
+        """Return what backward sweeps found for ``node``, one after another."""
+        return self._flows.get(node.id, ())
 
     @contextmanager
     def resume(self, origin: Node) -> Iterator[None]:

@@ -11,7 +11,15 @@ import numpy as np
 from ..discovery import token
 from ..errors import DomainError, DTypeError
 from ..graph.tensor import Buffer, Parameter, Tensor, read
-from ..graph.trace import CHANGES, Traceable, active_trace, set_grad_enabled, warn
+from ..graph.trace import (
+    CHANGES,
+    Call,
+    Traceable,
+    active_trace,
+    noted_calls,
+    set_grad_enabled,
+    warn,
+)  # fmt: skip
 from ..graph.types import dtype_of
 from .state import IncompatibleKeys, load
 
@@ -83,12 +91,14 @@ class Module(Traceable):
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        trace = active_trace()
+        trace, calls = active_trace(), noted_calls()
         if trace is None:
-            return self.forward(*args, **kwargs)
-        with trace.scope(self):
             result = self.forward(*args, **kwargs)
-        trace.calls.append((self, result))
+        else:
+            with trace.scope(self):
+                result = self.forward(*args, **kwargs)
+        if calls is not None:
+            calls.append(Call(self, args, result))
         return result
 
     # What it consists of ------------------------------------------------------------

@@ -14,7 +14,7 @@ from ..discovery import names_of
 from ..graph.graph import Graph, Node
 from ..graph.kinds import Contraction, Scan
 from ..graph.tensor import Tensor
-from ..graph.trace import Trace
+from ..graph.trace import Trace, noting_calls
 from ..graph.tree import flatten, map_leaves
 from ..graph.types import Shape, TensorType, dtype_of, float32
 from ..passes.expand import expand
@@ -110,7 +110,8 @@ def summarize(module: Module, inputs: Sequence[Any], dtype: Any = None) -> Summa
             return example
         return Tensor.of(trace.argument(TensorType(example.shape, dtype_of(example.dtype)), ""))
 
-    with evaluating(module), Trace(*names_of({"": module})) as trace:
+    names = names_of({"": module})
+    with evaluating(module), Trace(*names) as trace, noting_calls() as calls:
         arguments = [
             Tensor.of(trace.argument(TensorType(tuple(x), wanted), ""))
             if _is_shape(x)
@@ -118,7 +119,7 @@ def summarize(module: Module, inputs: Sequence[Any], dtype: Any = None) -> Summa
             for x in inputs
         ]
         result = module(*arguments)
-    returned = {id(layer): _tensors(value) for layer, value in trace.calls}
+    returned = {id(call.layer): _tensors(call.output) for call in calls}
     graph = Graph((), (), tuple(t._node for t in _tensors(result)))
     fields = receptive_fields(graph.nodes())
     return Summary(tuple(_layers(module, returned, fields, _multiply_adds(graph))))

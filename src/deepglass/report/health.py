@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..explain import Explainer
-from ..explain.taps import Tap
+from ..explain.calls import LayerCall
 
 ENDS: Mapping[str, tuple[float, float]] = {"Sigmoid": (0, 1), "Tanh": (-1, 1)}
 SILENT = ("ReLU", "ReLU6")
@@ -24,32 +24,32 @@ def health(explainer: Explainer) -> list[dict[str, Any]]:
     sample ("dead"), or of outputs within 1 % of the ends of their range ("saturated").
     """
     found: list[dict[str, Any]] = []
-    for tap in explainer.calls:
-        for name, parameter in tap.layer.named_parameters():
-            full = f"{tap.path}.{name}".removeprefix(".")
+    for call in explainer.calls:
+        for name, parameter in call.layer.named_parameters():
+            full = f"{call.path}.{name}".removeprefix(".")
             before = parameter.numpy()
             step = explainer.updated[full] - before
             gradient = explainer.gradients.get(full, np.zeros(before.shape))
             found.append(
                 {
                     "name": full,
-                    "type": type(tap.layer).__name__,
+                    "type": type(call.layer).__name__,
                     **_spread(before),
                     "gradient": float(np.linalg.norm(gradient)),
                     "ratio": _share(float(np.linalg.norm(step)), float(np.linalg.norm(before))),
                 }
             )
-        if (row := _activation(tap)) is not None:
+        if (row := _activation(call)) is not None:
             found.append(row)
     return found
 
 
-def _activation(tap: Tap) -> dict[str, Any] | None:
-    kind = type(tap.layer).__name__
+def _activation(call: LayerCall) -> dict[str, Any] | None:
+    kind = type(call.layer).__name__
     if kind not in SILENT and kind not in ENDS:
         return None
-    values = tap.output.numpy()
-    row = {"name": tap.path, "type": kind, **_spread(values)}
+    values = call.output.numpy()
+    row = {"name": call.path, "type": kind, **_spread(values)}
     if kind in SILENT:
         return {**row, "dead": float((values == 0).all(axis=0).mean())}
     low, high = ENDS[kind]

@@ -13,7 +13,7 @@ takes no barrier at all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
@@ -25,6 +25,8 @@ from .vocabulary import index_of
 
 MOST_CHAINED = 6  # roots after the first that may follow one another in one set of loops
 MOST_SUMS = 8  # sums in one set of loops: each takes registers, and waits for the last
+Loops = tuple[tuple[Axis, ...], tuple[Axis, ...]]  # over the results, and over what is summed
+
 ALONE = (Scatter, Host)  # kinds whose roots share loops with no other
 WORTH_THREADS = 16_384  # element operations above which a group of its own is split by rows
 
@@ -34,6 +36,8 @@ class Group:
     """Roots computed by one set of loops.
 
     Attributes:
+        aside: whether its roots are only there to be looked at. What they are computed from
+            has loops of its own, the same as without them.
         after: groups that must be complete, or complete for the same row, before.
         rows: the axis shared out among threads; None for one thread.
         level: how many barriers come before.
@@ -41,6 +45,7 @@ class Group:
 
     members: list[Recipe]
     number: int
+    aside: bool = False
     after: set[int] = field(default_factory=set)
     rows: Axis | None = None
     level: int = 0
@@ -74,6 +79,11 @@ class Group:
     def reads(self) -> Iterable[Read]:
         return (read for m in self.members for read in m.reads)
 
+    @property
+    def sums(self) -> bool:
+        """Whether all its roots are sums."""
+        return all(m.accum is not None for m in self.members)
+
     def holds(self, node: Node) -> bool:
         return any(m.root is node for m in self.members)
 
@@ -84,24 +94,38 @@ class Grouping:
     def __init__(self) -> None:
         self.groups: list[Group] = []
         self.of: dict[int, Group] = {}  # by id of the root
+        self._readers: dict[int, dict[int, Group]] = {}  # by id of what is read, by number
+        self._passes: dict[Loops, list[Group]] = {}  # groups of sums
         self._before: dict[int, set[int]] = {}  # all groups a group depends on
 
-    def add(self, recipe: Recipe) -> None:
+    def add(self, recipe: Recipe, aside: bool = False) -> None:
         """Put ``recipe`` into a group it may join, or one of its own.
 
         A sum joins the earliest pass over the same elements, anything else the latest group
         whose results it uses.
+
+        Args:
+            aside: see `Group`.
         """
         needed = {self.of[r.source.id].number for r in recipe.reads if r.source.id in self.of}
-        for group in self.groups if recipe.accum is not None else reversed(self.groups):
-            if self._may_join(recipe, group, needed):
+        loops = recipe.axes, recipe.over
+        if recipe.accum is not None:
+            candidates = self._passes.setdefault(loops, [])
+        else:
+            candidates = [self.groups[number] for number in sorted(needed, reverse=True)]
+        for group in candidates:
+            if group.aside == aside and self._may_join(recipe, group, needed):
                 group.members.append(recipe)
                 break
         else:
-            group = Group([recipe], len(self.groups))
+            group = Group([recipe], len(self.groups), aside)
             self.groups.append(group)
             self._before[group.number] = set()
+            if recipe.accum is not None:
+                self._passes[loops].append(group)
         self.of[recipe.root.id] = group
+        for read in recipe.reads:
+            self._readers.setdefault(read.source.id, {})[group.number] = group
         for number in needed - {group.number}:
             self.order(self.groups[number], group)
 
@@ -113,6 +137,14 @@ class Grouping:
             if number == second.number or second.number in before:
                 before |= grown
 
+    def readers(self, node: Node) -> list[Group]:
+        """Return the groups that read ``node`` from memory."""
+        return list(self._readers.get(node.id, {}).values())
+
+    def before(self, group: Group) -> list[Group]:
+        """Return the groups that must be done before ``group``."""
+        return [self.groups[number] for number in group.after]
+
     def depends(self, group: Group, on: Group) -> bool:
         return on.number in self._before[group.number]
 
@@ -123,7 +155,7 @@ class Grouping:
             return False
         mine = [r for r in recipe.reads if group.holds(r.source)]
         if recipe.accum is not None:
-            if mine or not all(m.accum is not None for m in group.members):
+            if mine or not group.sums:
                 return False
             same = any(_same_loops(recipe, m) for m in group.members)
             return same and len(group.members) < MOST_SUMS and _worth_one_pass(recipe, group)
@@ -134,6 +166,15 @@ class Grouping:
     def sorted(self) -> list[Group]:
         """Return the groups so that each comes after those it depends on."""
         return sorted(self.groups, key=lambda g: (len(self._before[g.number]), g.number))
+
+    def sorted_apart(self) -> list[Group]:
+        """Return the groups as if there were none aside, in order, then those aside, in order."""
+
+        def earlier(group: Group) -> int:
+            numbers = self._before[group.number]
+            return sum(self.groups[n].aside <= group.aside for n in numbers)
+
+        return sorted(self.groups, key=lambda g: (g.aside, earlier(g), g.number))
 
 
 def _worth_one_pass(recipe: Recipe, group: Group) -> bool:
@@ -149,7 +190,7 @@ def _same_loops(a: Recipe, b: Recipe) -> bool:
     return (
         b.accum is not None
         and a.over == b.over
-        and a.root.op.name == b.root.op.name == "sum"
+        and {a.root.op.name, b.root.op.name} <= {"sum", "amax"}
         and a.root.params["dim"] == b.root.params["dim"]
         and a.root.inputs[0].type.shape == b.root.inputs[0].type.shape
     )
@@ -170,16 +211,20 @@ def in_own_row(read: Read, rows: Axis) -> bool:
 def assign_levels(grouping: Grouping, updated: dict[int, Node]) -> None:
     """Give every group its level and its rows.
 
+    The rows decide how sums are split, so those of groups that stand aside come last and leave
+    all others as they are.
+
     Args:
         grouping: the groups.
         updated: for a root that overwrites state in place, by id, the state node.
     """
     used: set[tuple[int, Axis]] = set()
-    for group in grouping.sorted():
+    for group in grouping.sorted_apart():
         choices: list[Axis | None] = [None]
         if group.axes and not group.alone:
             choices.append(group.axes[0])
-        levels = {rows: _level(group, rows, grouping, updated) for rows in choices}
+        before = [g for g in grouping.before(group) if g.aside <= group.aside]
+        levels = {rows: _level(group, rows, before, updated) for rows in choices}
         group.rows = choices[-1]
         if group.rows is not None and group.work < WORTH_THREADS:
             alone, shared = levels[None], levels[group.rows]
@@ -188,12 +233,15 @@ def assign_levels(grouping: Grouping, updated: dict[int, Node]) -> None:
         group.level = levels[group.rows]
         if group.rows is not None:
             used.add((group.level, group.rows))
+    for group in grouping.sorted():
+        group.level = _level(group, group.rows, grouping.before(group), updated)
 
 
-def _level(group: Group, rows: Axis | None, grouping: Grouping, updated: dict[int, Node]) -> int:
+def _level(
+    group: Group, rows: Axis | None, before: Sequence[Group], updated: dict[int, Node]
+) -> int:
     level = 0
-    for number in group.after:
-        earlier = grouping.groups[number]
+    for earlier in before:
         together = (
             (group.on_host or not earlier.on_host)
             and earlier.rows == rows

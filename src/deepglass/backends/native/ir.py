@@ -6,7 +6,8 @@
                                    chunk the nests run in order
     Nest    := axes over Accum* Store* schedule
     Accum   := name combine Expr   combine: add | max | argmax
-    Store   := Buffer Index Expr   plain, or combined with what stands there: add | max
+    Store   := Buffer Index Expr   plain, or combined with what stands there: add | max;
+                                   or aside, for who looks on
     Expr    := Const | Iota(Index) | Load(Buffer, Index, where, other) | Call(op, Expr*) | Acc(name)
     Index   := sum(coefficient * axis) + constant + sum(coefficient * Expr)
     Buffer  := name dtype size slot offset
@@ -163,10 +164,14 @@ class Accum:
 
 @dataclass(frozen=True)
 class Store:
+    """``aside``: the schedule does not reckon with it, so that the bits of sums are those of
+    the nest without it."""
+
     buffer: Buffer
     index: Index
     expr: Expr
     combine: str = ""
+    aside: bool = False
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from .ir import (
     Window,
     conjunction,
 )  # fmt: skip
-from .memory import Lifetime, place
+from .memory import Lifetime, aligned_size, place
 from .recipe import Evaluator, Recipe, domain, identity, linear, make, result
 from .reduce import least
 from .roots import base, find_roots, is_leaf, is_number
@@ -41,11 +41,13 @@ class Lowered:
         slots: the node behind each slot of the pointer table after the arena's: state and
             arguments to read (state may be written), constants, outputs to write.
         arena: bytes of scratch memory, to be aligned to 64.
+        taps: where in the arena the graph's taps are after a run.
     """
 
     program: Program
     slots: tuple[Node, ...]
     arena: int
+    taps: tuple[Window, ...]
 
 
 def lower(graph: Graph) -> Lowered:
@@ -56,24 +58,38 @@ def lower(graph: Graph) -> Lowered:
 class _Lowering:
     def __init__(self, graph: Graph) -> None:
         self.graph = _with_own_results(graph)
-        self.roots = find_roots(self.graph)
+        self.aside: set[int] = set()  # ids of roots that are only looked at
+        self.roots = self._find_roots()
         self.stored = {n.id for n in self.roots}
         self.grouping = Grouping()
         self.in_place: dict[int, Node] = {}  # id of a root -> state it overwrites
         self.commits: list[tuple[Node, Node]] = []  # state, root to copy into it at the end
+        self.watched: set[int] = set()  # ids of roots that are stored for those aside
         self.buffers: dict[int, Buffer] = {}
         self.slots: list[Node] = []
 
     def run(self) -> Lowered:
         recipes = {n.id: make(n, self._evaluator()) for n in self.roots}
         for root in self.roots:
-            self.grouping.add(recipes[root.id])
+            self.grouping.add(recipes[root.id], root.id in self.aside)
         for state, value in self.graph.updates:
             self._update(state, value)
         assign_levels(self.grouping, self.in_place)
         self._slot_buffers()
         arena = self._arena_buffers()
-        return Lowered(self._program(), tuple(self.slots), arena)
+        taps = tuple(Window(self.buffers[n.id], n.type.shape) for n in self.graph.taps)
+        return Lowered(self._program(), tuple(self.slots), arena, taps)
+
+    def _find_roots(self) -> list[Node]:
+        """The roots of the graph without taps, and behind them those of the taps alone."""
+        without = replace(self.graph, taps=())
+        roots = find_roots(without)
+        if self.graph.taps:
+            inner = {n.id for n in without.nodes()}
+            besides = [n for n in find_roots(self.graph) if n.id not in inner]
+            self.aside = {n.id for n in besides}
+            roots += besides
+        return roots
 
     def _evaluator(self) -> Evaluator:
         return Evaluator(self.stored, self._buffer)
@@ -91,9 +107,8 @@ class _Lowering:
         Calls of the host, which may raise, come before every change of state.
         """
         writer = self.grouping.of[value.id]
-        before = [
-            g for g in self.grouping.groups if g.on_host or any(r.source is state for r in g.reads)
-        ]
+        readers = self.grouping.readers(state)
+        before = [g for g in self.grouping.groups if g.on_host and g not in readers] + readers
         for group in before:
             if group is writer:
                 old = [r for r in group.reads if r.source is state]
@@ -133,17 +148,24 @@ class _Lowering:
     def _arena_buffers(self) -> int:
         """Place the remaining roots in the arena; those nobody else reads need no memory."""
         nodes, lifetimes = [], []
+        taps = {n.id for n in self.graph.taps}
         final = max((g.level for g in self.grouping.groups), default=0) + 1
         for group in self.grouping.groups:
             for recipe in group.members:
                 root = recipe.root
-                if root.id in self.buffers:
+                if root.id in self.buffers or root.id in taps:
                     continue
+                if not group.aside and all(g.aside for g in self._readers(root, group)):
+                    self.watched.add(root.id)
                 last = max(self._last_reads(root, group, final), default=None)
                 if last is not None:
                     nodes.append(root)
                     lifetimes.append(Lifetime(root.type.bytes, group.level, last))
         offsets, size = place(lifetimes)
+        for tap in self.graph.taps:  # they stay
+            nodes.append(tap)
+            offsets.append(size)
+            size += aligned_size(tap.type.bytes)
         for node, offset in zip(nodes, offsets, strict=True):
             name = f"v{node.id}"
             self.buffers[node.id] = Buffer(name, node.type.dtype, node.type.size, ARENA, offset)
@@ -151,13 +173,15 @@ class _Lowering:
 
     def _last_reads(self, root: Node, group: Group, final: int) -> Iterator[int]:
         """Levels at which the stored value is read: by other groups, by loops that gather in it."""
-        for other in self.grouping.groups:
-            if other is not group and any(r.source is root for r in other.reads):
-                yield other.level
+        yield from (other.level for other in self._readers(root, group))
         if group.scatters or (root is group.members[0].root and self._is_sliced(group)):
             yield group.level
         if any(value is root for _, value in self.commits):
             yield final
+
+    def _readers(self, root: Node, group: Group) -> list[Group]:
+        """The other groups that read a root of ``group``."""
+        return [g for g in self.grouping.readers(root) if g is not group]
 
     # Loops ----------------------------------------------------------------------------
 
@@ -214,7 +238,9 @@ class _Lowering:
                 accums.append(recipe.accum)
             if member.root.id in self.buffers:
                 where = linear(shape, at)
-                stores.append(Store(self.buffers[member.root.id], where, result(recipe)))
+                aside = member.root.id in self.watched
+                target = self.buffers[member.root.id]
+                stores.append(Store(target, where, result(recipe), aside=aside))
         return Nest(group.axes, tuple(stores), group.over, tuple(accums))
 
     def _scatter(self, group: Group) -> Iterator[Nest]:
@@ -274,7 +300,10 @@ def _with_own_results(graph: Graph) -> Graph:
         return node
 
     updates = tuple((state, own(value)) for state, value in graph.updates)
-    return Graph(graph.inputs, graph.state, tuple(own(n) for n in graph.outputs), updates)
+    outputs = tuple(own(n) for n in graph.outputs)
+    result = Graph(graph.inputs, graph.state, outputs, updates)
+    taken |= {n.id for n in result.nodes()}
+    return replace(result, taps=tuple(own(n) for n in graph.taps))
 
 
 def _phase(rows: Axis | None, nests: Sequence[Nest]) -> Phase:

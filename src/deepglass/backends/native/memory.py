@@ -17,6 +17,11 @@ class Lifetime:
     last: int
 
 
+def aligned_size(size: int) -> int:
+    """Return the bytes that a value of ``size`` bytes takes, up to where another may start."""
+    return -(-max(size, 1) // ALIGNMENT) * ALIGNMENT
+
+
 def place(values: Sequence[Lifetime]) -> tuple[list[int], int]:
     """Return an offset in bytes for every value, and the size of the arena.
 
@@ -31,7 +36,7 @@ def place(values: Sequence[Lifetime]) -> tuple[list[int], int]:
     total = 0
     for k in sorted(range(len(values)), key=lambda k: (-values[k].size, k)):
         value = values[k]
-        size = -(-max(value.size, 1) // ALIGNMENT) * ALIGNMENT
+        size = aligned_size(value.size)
         busy = sorted(
             (offsets[j], offsets[j] + max(values[j].size, 1))
             for j in placed
@@ -41,7 +46,7 @@ def place(values: Sequence[Lifetime]) -> tuple[list[int], int]:
         for start, end in busy:
             if at + size <= start:
                 break
-            at = max(at, -(-end // ALIGNMENT) * ALIGNMENT)
+            at = max(at, aligned_size(end))
         offsets[k] = at
         placed.append(k)
         total = max(total, at + size)

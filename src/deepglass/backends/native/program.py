@@ -30,6 +30,7 @@ class NativeExecutable:
         code: the machine code, with ``llvm`` and ``assembly()`` to look at; several pieces
             where Python is called in between, else one.
         arena_bytes: scratch memory.
+        taps: see `backends.Executable`.
     """
 
     def __init__(self, graph: Graph, state: Sequence[np.ndarray]) -> None:
@@ -43,6 +44,7 @@ class NativeExecutable:
         self._table = (ctypes.c_void_p * (1 + len(lowered.slots) + len(segments)))()
         self._memory = [np.empty(0)] * len(self._table)  # behind each slot that stays
         self._put(ARENA, aligned((max(lowered.arena, 1),), np.dtype(np.uint8)))
+        self.taps = [_array(window, self._memory) for window in lowered.taps]
         self._steps: list[tuple[Executable | None, tuple[HostCall, ...]]] = []
         for k, (loops, calls) in enumerate(segments, 1 + len(lowered.slots)):
             self._steps.append((self._compile(loops, k) if loops.levels else None, calls))

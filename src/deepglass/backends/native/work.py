@@ -83,17 +83,18 @@ def work_of(nest: ir.Nest, chunk: ir.Axis) -> Work:
     axes = nest.axes + nest.over
     table = NodeTable(axes if chunk in axes else (*axes, chunk), frozenset())
     sums = [table.node(a.expr) for a in nest.accums]
-    ends = [table.node(s.expr) for s in nest.stores]
+    counted = [s for s in nest.stores if not s.aside]
+    ends = [table.node(s.expr) for s in counted]
     multiplies = bool(sums) and all(n.kind == "mul" and n.dtype.is_float for n in sums)
     fused = frozenset(n.number for n in sums) if multiplies else frozenset()
-    stores = tuple(_store(table.index(s.index), s) for s in nest.stores)
+    stores = tuple(_store(table.index(s.index), s) for s in counted)
     return Work(
         _items(sums, fused),
         _items(ends, frozenset()),
         stores,
         frozenset(a for n in reachable(sums + ends) if _chooses(n) for a in n.args[0].axes),
         multiplies,
-        _narrowest(nest, sums + ends),
+        _narrowest(nest, counted, sums + ends),
     )
 
 
@@ -159,8 +160,8 @@ def _weight(node: Node) -> float:
     return 0.1 if node.kind == "iota" or (node.dtype is bool_ and node.kind != "and") else 0.5
 
 
-def _narrowest(nest: ir.Nest, roots: list[Node]) -> int:
-    sizes = [s.buffer.dtype.bytes for s in nest.stores]
+def _narrowest(nest: ir.Nest, stores: list[ir.Store], roots: list[Node]) -> int:
+    sizes = [s.buffer.dtype.bytes for s in stores]
     sizes += [a.dtype.bytes for a in nest.accums]
     sizes += [n.dtype.bytes for n in reachable(roots) if n.dtype.is_float]
     return max(4, min(sizes, default=4))
