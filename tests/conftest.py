@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import hypothesis
 import pytest
 
 import deepglass as dg
+
+os.environ["DEEPGLASS_CACHE"] = "0"  # what is tested is made here and now
 
 BACKENDS = ["reference", "native"]
 

@@ -256,7 +256,7 @@ def test_code_is_shown_kernel_by_kernel(step, report):
         whole = [line.strip() for line in step.source().splitlines()]
         assert {line.strip() for line in loops.splitlines()} <= set(whole)
         llvm = step.source("llvm", number)
-        assert llvm.startswith("define internal void @nest_")
+        assert llvm.startswith("define void @nest_")
         assert llvm.endswith("}")
         assert llvm.count("define") == 1
     number = next(k for k, kernel in enumerate(report.kernels) if "matmul" in kernel.label)

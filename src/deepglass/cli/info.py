@@ -23,6 +23,7 @@ def info() -> None:
             ("processor", _processor()),
             ("backend", backends.default()),
             ("threads", str(_threads())),
+            ("kept code", _kept()),
             *((package, _version(package)) for package in PACKAGES),
         ]
     )
@@ -48,6 +49,18 @@ def _processor() -> str:
     affinity = getattr(os, "sched_getaffinity", None)
     count = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
     return f"{name}, {count} usable"
+
+
+def _kept() -> str:
+    """Where machine code is kept between processes, and how much of it there is."""
+    if backends.default() != "native":
+        return "none without the native backend"
+    from ..backends.native import store
+
+    trouble = store.trouble()
+    sizes = [found.st_size for found in store.entries()]
+    held = f"{store.folder()}, {len(sizes)} programs, {sum(sizes) / 1e6:.1f} MB"
+    return f"{held}; {trouble}" if trouble and store.folder() is not None else trouble or held
 
 
 def _threads() -> int:

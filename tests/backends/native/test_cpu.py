@@ -9,14 +9,14 @@ import pytest
 from cases import matmul
 
 from deepglass.backends.native import cpu
-from deepglass.backends.native.executable import Executable
+from deepglass.backends.native.listing import text_of
 from deepglass.errors import BackendError
 
 
 def test_forced_kinds_limit_the_instructions() -> None:
     case = matmul("plain", 16, 64, 32)
-    wide = Executable(case.program, cpu.forced_cpu("avx512")).assembly()
-    narrow = Executable(case.program, cpu.forced_cpu("avx2")).assembly()
+    wide = text_of(case.program, "assembly", cpu.forced_cpu("avx512"))[0]
+    narrow = text_of(case.program, "assembly", cpu.forced_cpu("avx2"))[0]
     assert "%zmm" in wide
     assert "%ymm" in narrow
     assert "%zmm" not in narrow

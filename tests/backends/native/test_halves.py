@@ -12,6 +12,7 @@ from deepglass.backends.native import ir
 from deepglass.backends.native.cpu import forced_cpu, host
 from deepglass.backends.native.executable import Executable
 from deepglass.backends.native.interpret import interpret
+from deepglass.backends.native.listing import text_of
 from deepglass.errors import BackendError
 from deepglass.graph.types import DType, bfloat16, float16, float32, float64, int64
 
@@ -54,9 +55,9 @@ def test_every_half_becomes_its_float32(half: DType, kind: str) -> None:
     bits = np.arange(2**16, dtype=np.uint16)
     x = memory.buffer(2**16, half, bits.view(half.numpy))
     what, y = cast_program(memory, x, float32)
-    compiled = Executable(what, None if kind == "host" else forced_cpu(kind))
-    assert not RUNTIME.search(compiled.assembly())
-    got = run(compiled, memory).inner(y)
+    cpu = None if kind == "host" else forced_cpu(kind)
+    assert not RUNTIME.search(text_of(what, "assembly", cpu)[0])
+    got = run(Executable(what, cpu), memory).inner(y)
     with np.errstate(all="ignore"):
         assert_same_numbers(got, bits.view(half.numpy).astype(np.float32))
     if half is bfloat16:
@@ -69,9 +70,9 @@ def test_float32_becomes_the_nearest_half(half: DType, kind: str) -> None:
     memory, values = Memory(), floats_near(half)
     x = memory.buffer(len(values), float32, values)
     what, y = cast_program(memory, x, half)
-    compiled = Executable(what, None if kind == "host" else forced_cpu(kind))
-    assert not RUNTIME.search(compiled.assembly())
-    got = run(compiled, memory).inner(y)
+    cpu = None if kind == "host" else forced_cpu(kind)
+    assert not RUNTIME.search(text_of(what, "assembly", cpu)[0])
+    got = run(Executable(what, cpu), memory).inner(y)
     with np.errstate(all="ignore"):
         assert_same_numbers(got, values.astype(half.numpy))
     fraction = 0x3FF if half is float16 else 0x7F
@@ -91,13 +92,13 @@ def test_no_number_of_lanes_needs_a_runtime_library(half: DType, kind: str, lane
         store(z, (i, 1), value=back),
     )
     schedule = ir.Schedule(i, lanes, order=(i,)) if lanes > 1 else ir.Schedule()
-    compiled = Executable(program(ir.Nest((i,), stores, schedule=schedule)), forced_cpu(kind))
-    assembly = compiled.assembly()
+    what = program(ir.Nest((i,), stores, schedule=schedule))
+    assembly, _ = text_of(what, "assembly", forced_cpu(kind))
     assert not RUNTIME.search(assembly)
     own = kind != "sse" and half is float16
     assert ("vcvtph2ps" in assembly) is ("vcvtps2ph" in assembly) is own
     if kind in KINDS or host().vector_bytes == 64:
-        after = run(compiled, memory)
+        after = run(Executable(what, forced_cpu(kind)), memory)
         assert_same_numbers(after.inner(z), -memory.inner(x))
 
 

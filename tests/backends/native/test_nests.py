@@ -31,6 +31,7 @@ from deepglass.backends.native import ir
 from deepglass.backends.native.cpu import forced_cpu
 from deepglass.backends.native.executable import Executable
 from deepglass.backends.native.interpret import interpret
+from deepglass.backends.native.listing import text_of
 from deepglass.graph.types import DType, float32, int64
 
 RANDOM = 120
@@ -132,8 +133,8 @@ def test_equal_nests_share_one_function() -> None:
     case = matmul("dot", 4, 8, 21)
     names = {b: replace(b, name=b.name + "'", slot=b.slot + 4) for b in case.memory.buffers}
     twice = ir.Program((*case.program.levels, *_renamed(case.program, names).levels))
-    once, both = Executable(case.program).llvm, Executable(twice).llvm
-    assert both.count("define internal void @nest_") == once.count("define internal void @nest_")
+    once, both = (text_of(p, "llvm")[0] for p in (case.program, twice))
+    assert both.count("define void @nest_") == once.count("define void @nest_") > 0
 
 
 @pytest.mark.parametrize("kind", ["", "avx2", "sse"])

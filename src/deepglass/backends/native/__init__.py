@@ -41,7 +41,9 @@ Running it:
     cpu         what this processor can do
     executable  machine code in memory
     threads     the workers that run it
-    program     a lowered graph with its memory, behind one call
+    plan        all that running a graph takes, made or kept from before
+    store       files of machine code between processes
+    program     a graph with its memory and its code, behind one call
 
 Looking at it:
 

@@ -1,4 +1,4 @@
-"""A loop-IR program as the text of one LLVM module.
+"""A loop-IR program as the text of LLVM modules.
 
     run(table, thread, threads, gate)   all threads enter together; a barrier between levels
     each(rows, thread, threads, gate)   run for one table after another; see `_EACH`
@@ -14,6 +14,7 @@ that a thread which another process keeps from running does not hold up the rest
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from . import ir
@@ -23,6 +24,7 @@ from .nest import Function, Rows, emit_nest
 from .schedule import schedule
 from .threads import BARRIER, CLAIMED_PHASES, claims_of
 
+PIECE = 150_000  # characters of nests that make a module
 _WHO = "ptr %table, i64 %thread, i64 %threads, ptr %gate"
 _RUN = f"define void @run({_WHO}) #0 {{"
 _ALONE = """\
@@ -64,7 +66,7 @@ done:
 
 @dataclass(frozen=True)
 class Module:
-    """A program as LLVM IR.
+    """What is known of a program that was written as LLVM IR.
 
     Attributes:
         cycles: estimate of the work that threads can share, in cycles of one thread.
@@ -74,33 +76,39 @@ class Module:
         stamps: how many there are in one run.
     """
 
-    text: str
     cycles: float
     barriers: int
     nests: tuple[str, ...]
     stamps: int
 
 
-def emit_program(program: ir.Program, cpu: Cpu, record: int | None = None) -> Module:
-    """Return the module of a program.
+def emit_program(
+    program: ir.Program, cpu: Cpu, give: Callable[[str], object], record: int | None = None
+) -> Module:
+    """Write a program as modules that call one another's functions.
 
     Args:
+        give: called with the text of each module as soon as it is complete; the last has the
+            entries.
         record: the slot of memory where the program leaves a stamp per nest and chunk (see
             `clock`), nests in the order of the program, chunks in theirs; none unless given.
     """
-    return _ModuleEmitter(cpu, record).module(program)
+    return _ModuleEmitter(cpu, give, record).module(program)
 
 
 @dataclass
 class _ModuleEmitter:
     cpu: Cpu
+    give: Callable[[str], object]
     record: int | None
     stamps: int = 0
-    parts: list[str] = field(default_factory=lambda: [BARRIER])
     cycles: float = 0.0
+    frame: list[str] = field(default_factory=list)  # phases, and declarations of nests given
     names: dict[str, str] = field(default_factory=dict)  # of the nest functions, by their text
     nests: list[str] = field(default_factory=list)
-    called: dict[str, str] = field(default_factory=dict)  # functions that nests call, by name
+    piece: list[str] = field(default_factory=list)  # nests not given yet
+    declared: list[str] = field(default_factory=list)  # their declarations
+    called: dict[str, str] = field(default_factory=dict)  # functions they call, by name
 
     def module(self, program: ir.Program) -> Module:
         body: list[str] = []
@@ -116,18 +124,9 @@ class _ModuleEmitter:
                 name = f"phase_{number}_{index}"
                 self._phase(phase, name, index)
                 body.append(f"  call void @{name}({_WHO})")
-        self.parts += [
-            *self.called.values(),
-            _RUN,
-            *body,
-            "  ret void",
-            "}",
-            "",
-            _EACH,
-            _ALONE,
-            _attributes(self.cpu),
-        ]
-        return Module("\n".join(self.parts), self.cycles, barriers, tuple(self.nests), self.stamps)
+        entries = [_RUN, *body, "  ret void", "}", "", _EACH, _ALONE]
+        self._give([BARRIER, *self.frame, *entries])
+        return Module(self.cycles, barriers, tuple(self.nests), self.stamps)
 
     def _phase(self, phase: ir.Phase, name: str, index: int) -> None:
         extent = phase.rows.extent if phase.rows else 1
@@ -145,10 +144,10 @@ class _ModuleEmitter:
         head = f"define internal void @{name}({_WHO}) noinline #0 {{"
         pointers = _pointers(bases)
         if _single(phase):
-            self.parts += [head, *_on_first_thread(pointers, calls[last] if chunks else []), ""]
+            self.frame += [head, *_on_first_thread(pointers, calls[last] if chunks else []), ""]
         else:
             work = _one_chunk(chunks, size, calls[size], calls[last])
-            self.parts += [head, *_over_chunks(chunks, index, pointers, work), ""]
+            self.frame += [head, *_over_chunks(chunks, index, pointers, work), ""]
 
     def _call(
         self,
@@ -164,7 +163,6 @@ class _ModuleEmitter:
             self.cycles += chunks * nest.schedule.cycles
         rows = Rows(phase.rows, count, phase.chunk_size)
         function = emit_nest(nest, phase.chunk, rows, self.cpu)
-        self.called.update(function.functions)
         arguments = [bases.setdefault(b, f"%base{len(bases)}") for b in function.bases]
         pointers = "".join(f", ptr {a}" for a in arguments)
         name = self._name(function, nest)
@@ -188,8 +186,20 @@ class _ModuleEmitter:
         if name is None:
             name = self.names[function.text] = f"nest_{len(self.names)}"
             label = " ".join(f"{nest.label} {nest.layer}".split())
-            self.parts.append(f"; {label}\ndefine internal void @{name}{function.text}")
+            self.piece.append(f"; {label}\ndefine void @{name}{function.text}")
+            pointers = ", ptr" * len(function.bases)
+            self.declared.append(f"declare void @{name}(i64, i64, ptr{pointers})")
+            self.called.update(function.functions)
+            if sum(map(len, self.piece)) > PIECE:
+                self.frame += self.declared
+                self._give([])
         return name
+
+    def _give(self, frame: list[str]) -> None:
+        """Give the nests at hand as a module, with what else belongs there."""
+        parts = [*self.called.values(), *self.piece, *frame, _attributes(self.cpu)]
+        self.give("\n".join(parts))
+        self.piece, self.declared, self.called = [], [], {}
 
 
 def _attributes(cpu: Cpu) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -19,38 +21,65 @@ _WORTH_SHARING = 12_000  # cycles of work below which waking other threads costs
 _BARRIER = 1_000  # cycles that a barrier may cost
 
 
-class Executable:
-    """Machine code for a program.
-
-    Args:
-        program: what to run. Nests that have a schedule keep it.
-        cpu: the processor to compile for; this one by default.
-        record: the slot of memory for stamps, where nests are to be timed (see `clock`).
-        watch: is told how long writing the text and making machine code of it took.
+@dataclass(frozen=True)
+class Code:
+    """Machine code of a program, as it can be kept.
 
     Attributes:
-        llvm: the program as LLVM IR text.
+        objects: object files; the last has the entries `run` and `each` (see `emit`).
+        shared: whether there is work enough for several threads.
         barriers: how often the threads meet in one run.
         nests: the function of each nest, in the order of the program.
         stamps: how many there are in one run.
     """
 
-    def __init__(
-        self,
-        program: ir.Program,
-        cpu: Cpu | None = None,
-        record: int | None = None,
-        watch: Stopwatch | None = None,
-    ) -> None:
-        self._cpu = cpu or host()
-        watch = watch or Stopwatch()
+    objects: tuple[bytes, ...]
+    shared: bool
+    barriers: int
+    nests: tuple[str, ...]
+    stamps: int
+
+
+def generate(
+    program: ir.Program,
+    cpu: Cpu | None = None,
+    record: int | None = None,
+    watch: Stopwatch | None = None,
+) -> Code:
+    """Return the machine code of a program.
+
+    While Python writes the text of a piece, LLVM makes machine code of the one before.
+
+    Args:
+        program: what to run. Nests that have a schedule keep it.
+        cpu: the processor to compile for; this one by default.
+        record: the slot of memory for stamps, where nests are to be timed (see `clock`).
+        watch: is told how long writing the text took, and then waiting for machine code.
+    """
+    cpu, watch = cpu or host(), watch or Stopwatch()
+    pieces: list[Future[bytes]] = []
+    with ThreadPoolExecutor(max_workers=1) as worker:
         with watch("text"):
-            module = emit_program(program, self._cpu, record)
-        self.llvm, self.barriers = module.text, module.barriers
-        self.nests, self.stamps = module.nests, module.stamps
-        self._shared = module.cycles > _WORTH_SHARING + _BARRIER * module.barriers
+            module = emit_program(
+                program, cpu, lambda text: pieces.append(worker.submit(_object, text, cpu)), record
+            )
         with watch("machine code"):
-            self._engine = _compile(module.text, self._cpu)
+            objects = tuple(piece.result() for piece in pieces)
+    shared = module.cycles > _WORTH_SHARING + _BARRIER * module.barriers
+    return Code(objects, shared, module.barriers, module.nests, module.stamps)
+
+
+class Executable:
+    """Machine code in memory, ready to run.
+
+    Args:
+        made: the machine code, or a program to make it of.
+        cpu: the processor to compile for; this one by default.
+    """
+
+    def __init__(self, made: Code | ir.Program, cpu: Cpu | None = None) -> None:
+        self.code = made if isinstance(made, Code) else generate(made, cpu)
+        self._engine = _loaded(self.code.objects)
         self._run, self._alone = self._entries("run", "alone")
         self._each, self._each_alone = self._entries("each", "each_alone")
 
@@ -66,7 +95,7 @@ class Executable:
         Args:
             table: a pointer per slot of the program's buffers (one at least, even if unused).
         """
-        several = self._shared and threads.threads() > 1
+        several = self.code.shared and threads.threads() > 1
         if not (several and threads.run(self._run, ctypes.addressof(table))):
             self._alone(table)
 
@@ -78,14 +107,14 @@ class Executable:
         """
         rows = np.concatenate([[len(tables), tables[0].nbytes], tables.ravel()])
         address = rows.ctypes.data
-        several = self._shared and threads.threads() > 1
+        several = self.code.shared and threads.threads() > 1
         if not (several and threads.run(self._each, address)):
             self._each_alone(address)
 
-    def assembly(self) -> str:
-        """Return the machine code as assembly text (which compiles it once more)."""
-        module = _parse(self.llvm)
-        return str(target_machine(self._cpu).emit_assembly(module))
+
+def assembly(text: str, cpu: Cpu) -> str:
+    """Return a module's machine code as assembly text."""
+    return str(target_machine(cpu).emit_assembly(_parse(text)))
 
 
 def _parse(text: str) -> llvm.ModuleRef:
@@ -94,13 +123,20 @@ def _parse(text: str) -> llvm.ModuleRef:
     return module
 
 
-@lru_cache(maxsize=32)
-def _compile(text: str, cpu: Cpu) -> llvm.ExecutionEngine:
-    """Return the machine code of a module; equal programs share it.
+@lru_cache(maxsize=64)
+def _object(text: str, cpu: Cpu) -> bytes:
+    """Return the machine code of a module.
 
     The nests are emitted as they shall run, so no optimisation pass but those of the code
     generator is needed."""
-    machine = target_machine(cpu)
-    engine = llvm.create_mcjit_compiler(_parse(text), machine)
+    return bytes(target_machine(cpu).emit_object(_parse(text)))
+
+
+@lru_cache(maxsize=32)
+def _loaded(objects: tuple[bytes, ...]) -> llvm.ExecutionEngine:
+    """Return object files in memory; equal programs share it."""
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine(host()))
+    for content in objects:
+        engine.add_object_file(llvm.ObjectFileRef.from_data(content))
     engine.finalize_object()
     return engine

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from ...errors import BackendError
-from .executable import Executable
+from .cpu import Cpu, host
+from .emit import emit_program
+from .executable import assembly
 from .ir import Program
 
 LANGUAGES = ("loops", "llvm", "assembly")
 
 
-def listing(loops: Program, code: Sequence[Executable], language: str, kernel: int | None) -> str:
+def listing(loops: Program, language: str, kernel: int | None) -> str:
     """See `backends.Executable.source`."""
     if language not in LANGUAGES:
         known = ", ".join(LANGUAGES)
         raise BackendError(f"source: a language is one of {known}; got {language!r}. Choose one.")
     if kernel is None:
-        return "\n".join([str(loops)] if language == "loops" else _texts(code, language))
+        if language == "loops":
+            return str(loops)
+        return "\n".join(text_of(segment, language)[0] for segment, _ in loops.segments())
     kernels = _kernels(loops)
     if not 0 <= kernel < len(kernels):
         raise BackendError(
@@ -28,13 +31,21 @@ def listing(loops: Program, code: Sequence[Executable], language: str, kernel: i
     nest, text = kernels[kernel]
     if language == "loops" or nest is None:
         return text
-    names = [(piece, name) for piece in code for name in piece.nests]
-    piece, name = names[nest]
-    return _function(_texts([piece], language)[0], name, language)
+    for segment, _ in loops.segments():
+        text, names = text_of(segment, language)
+        if nest < len(names):
+            return _function(text, names[nest], language)
+        nest -= len(names)
+    raise AssertionError(nest)
 
 
-def _texts(code: Sequence[Executable], language: str) -> list[str]:
-    return [c.llvm if language == "llvm" else c.assembly() for c in code]
+def text_of(program: Program, language: str, cpu: Cpu | None = None) -> tuple[str, tuple[str, ...]]:
+    """Return LLVM IR or assembly of a program, and the name of the function of each nest."""
+    cpu, texts = cpu or host(), list[str]()
+    module = emit_program(program, cpu, texts.append)
+    if language == "assembly":
+        texts = [assembly(text, cpu) for text in texts]
+    return "\n".join(texts), module.nests
 
 
 def _kernels(loops: Program) -> list[tuple[int | None, str]]:

@@ -13,9 +13,9 @@ from . import threads
 from .clock import STAMP, seconds_per_tick, ticks
 from .count import kernel_of, lives_of, made_by
 from .cpu import host
-from .executable import Executable
-from .ir import HostCall, Program
+from .ir import HostCall
 from .peaks import peaks
+from .plan import Plan, make_plan
 from .program import NativeExecutable
 from .schedule import schedule
 
@@ -38,7 +38,7 @@ def measure(
         tuple(timed.kernels),
         tuple(timed.run(inputs) for _ in range(runs)),
         threads.threads(),
-        sum(code.barriers for code in timed.code),
+        sum(run.code.barriers for run in timed.code),
         timed.arena_bytes,
         lives_of(timed.loops),
         peaks(),
@@ -53,9 +53,13 @@ class TimedExecutable(NativeExecutable):
     """
 
     def __init__(self, graph: Graph, state: Sequence[np.ndarray]) -> None:
-        self._stamps: list[np.ndarray] = []  # of each stretch of loops
         self._called: list[tuple[int, int]] = []  # when the calls of the host started, ended
         super().__init__(graph, state)
+        self._stamps = [np.zeros((run.code.stamps, STAMP), np.int64) for run in self.code]
+        first = len(self._table) - len(self._steps)
+        runs = [k for k, (run, _) in enumerate(self._steps, first) if run is not None]
+        for slot, stamps in zip(runs, self._stamps, strict=True):
+            self._put(slot, stamps)
         self.kernels: list[Kernel] = []
         self._order: list[int] = []  # the kernel of each stamp: loops, then calls
         calls: list[int] = []
@@ -70,11 +74,8 @@ class TimedExecutable(NativeExecutable):
                 self.kernels.append(made_by(call))
         self._order += calls
 
-    def _compile(self, loops: Program, spare: int) -> Executable:
-        code = Executable(loops, record=spare, watch=self._watch)
-        self._stamps.append(np.zeros((code.stamps, STAMP), np.int64))
-        self._put(spare, self._stamps[-1])
-        return code
+    def _plan(self) -> Plan:
+        return make_plan(self.graph, self._watch, stamps=True)
 
     def _call(self, call: HostCall, memory: Sequence[np.ndarray]) -> None:
         read = ticks()

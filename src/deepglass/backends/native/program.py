@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from ..measured import Measured, Stopwatch
 from .executable import Executable
 from .ir import HostCall, Program, Window
 from .lower import ARENA, lower
+from .plan import Plan, find_plan
 
 Addresses = np.ndarray | int
 
@@ -26,9 +28,7 @@ class NativeExecutable:
     """See `backends.Executable`.
 
     Attributes:
-        loops: the loop IR; ``print`` shows it.
-        code: the machine code, with ``llvm`` and ``assembly()`` to look at; several pieces
-            where Python is called in between, else one.
+        code: the machine code; several pieces where Python is called in between, else one.
         arena_bytes: scratch memory.
         taps: see `backends.Executable`.
     """
@@ -36,29 +36,29 @@ class NativeExecutable:
     def __init__(self, graph: Graph, state: Sequence[np.ndarray]) -> None:
         self.graph, self.state = graph, state
         self._watch = Stopwatch()
-        with self._watch("loops"):
-            lowered = lower(graph)
-        self.loops = lowered.program
-        self.arena_bytes = lowered.arena
-        segments = list(lowered.program.segments())
-        self._table = (ctypes.c_void_p * (1 + len(lowered.slots) + len(segments)))()
+        plan = self._plan()
+        self.arena_bytes = plan.arena
+        slots = 1 + len(plan.given) + len(graph.outputs)
+        self._table = (ctypes.c_void_p * (slots + len(plan.segments)))()
         self._memory = [np.empty(0)] * len(self._table)  # behind each slot that stays
-        self._put(ARENA, aligned((max(lowered.arena, 1),), np.dtype(np.uint8)))
-        self.taps = [_array(window, self._memory) for window in lowered.taps]
-        self._steps: list[tuple[Executable | None, tuple[HostCall, ...]]] = []
-        for k, (loops, calls) in enumerate(segments, 1 + len(lowered.slots)):
-            self._steps.append((self._compile(loops, k) if loops.levels else None, calls))
+        self._put(ARENA, aligned((max(plan.arena, 1),), np.dtype(np.uint8)))
+        self.taps = [_array(window, self._memory) for window in plan.taps]
+        with self._watch("machine code"):
+            self._steps = [
+                (None if s.code is None else Executable(s.code), s.calls) for s in plan.segments
+            ]
+        self._calls = [call for _, calls in self._steps for call in calls]
         self._repeated = {
             call.node.id: Repeated(call.node.params)
-            for call in lowered.program.calls
+            for call in self._calls
             if isinstance(call.node.op.kernel, Scan)
         }
         self.code = [code for code, _ in self._steps if code is not None]
         known = {n.id: a for n, a in zip(graph.state, state, strict=True)}
         position = {n.id: k for k, n in enumerate(graph.inputs)}
         self._inputs: list[tuple[int, int, np.ndarray | None]] = []  # slot, argument, own memory
-        results = len(lowered.slots) - len(graph.outputs)
-        for k, node in enumerate(lowered.slots[:results]):
+        results = len(plan.given)
+        for k, node in enumerate(plan.given):
             if node.id in position:
                 self._inputs.append((k + 1, position[node.id], self._own(k + 1, node.type)))
                 continue
@@ -70,9 +70,13 @@ class NativeExecutable:
             for k, n in enumerate(graph.outputs)
         ]
 
-    def _compile(self, loops: Program, spare: int) -> Executable:
-        """Return the machine code of a stretch of loops; no buffer is in the slot ``spare``."""
-        return Executable(loops, watch=self._watch)
+    def _plan(self) -> Plan:
+        return find_plan(self.graph, self._watch)
+
+    @cached_property
+    def loops(self) -> Program:
+        """The loop IR; ``print`` shows it."""
+        return lower(self.graph).program
 
     def __call__(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         table = self._table
@@ -107,7 +111,7 @@ class NativeExecutable:
         """Return the program as text; see `backends.Executable`."""
         from .listing import listing
 
-        return listing(self.loops, self.code, language, kernel)
+        return listing(self.loops, language, kernel)
 
     @property
     def seconds(self) -> dict[str, float]:
@@ -117,7 +121,7 @@ class NativeExecutable:
     @property
     def runs_rows(self) -> bool:
         """Whether `run_rows` can be called: there is one piece of code, and no Python."""
-        return len(self.code) == 1 and not self.loops.calls
+        return len(self.code) == 1 and not self._calls
 
     def each(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Run once per row of the inputs; see `backends.Executable`."""
