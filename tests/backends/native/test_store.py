@@ -272,7 +272,7 @@ def test_taps_are_found_again(folder):
     """They are part of what makes a program, and stand where they stood."""
     model = dg.nn.Sequential(dg.nn.Linear(5, 7), dg.nn.Tanh())
     seen = []
-    for watched in (None, dg.taps.health(model), dg.taps.health(model)):
+    for watched in (None, *[dg.taps.statistics(model, "*.output") for _ in range(2)]):
         executable._object.cache_clear()
         step = dg.compile(model, backend="native", taps=watched)
         step(X)
