@@ -21,6 +21,8 @@ from deepglass.models import (
     config_of,
     mistake_bound,
 )
+from deepglass.models.vision import VISION
+from deepglass.nn import init
 
 CORNERS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
 XOR = np.array([0, 1, 1, 0])
@@ -177,7 +179,8 @@ OUTPUTS = {
 
 class TestDesigns:
     @pytest.mark.parametrize(
-        ("name", "kind"), [(n, kind) for n, design in DESIGNS.items() for kind in design.kinds]
+        ("name", "kind"),
+        [(n, kind) for n, d in DESIGNS.items() for kind in d.kinds if n not in VISION],
     )
     def test_fits_the_data_and_comes_back_from_its_configuration(
         self, name: str, kind: str
@@ -191,6 +194,27 @@ class TestDesigns:
         with pytest.raises(DataError, match="beyond by"):
             build(config_of(model), numbers // 2)
 
+    @pytest.mark.parametrize("name", VISION)
+    def test_networks_for_images_fit_classes_and_channels(self, name: str) -> None:
+        side = 64 if name == "alexnet" else 32
+        with init.unfilled():
+            model = VISION[name].make(Sizes("images", (1, side, side), 7))
+        layers = model.summary((2, 1, side, side)).layers
+        assert layers[-1].output_shapes == ((2, 7),)
+        numbers = sum(p.numel() for p in model.parameters())
+        assert config_of(build(config_of(model), numbers)) == config_of(model)
+
+    @pytest.mark.parametrize(
+        ("side", "options", "stem"),
+        [(63, {}, "small"), (64, {}, "photo"), (63, {"stem": "photo"}, "photo")],
+    )
+    def test_the_stem_is_chosen_by_the_size(
+        self, side: int, options: dict[str, str], stem: str
+    ) -> None:
+        with init.unfilled():
+            model = VISION["resnet18"].make(Sizes("images", (3, 90, side), 7), **options)
+        assert config_of(model)["arguments"]["stem"] == stem
+
     def test_lenet_has_the_weights_of_its_text(self) -> None:
         model = DESIGNS["lenet5"].make(Sizes("images", (1, 28, 28), 10))
         assert sum(p.numel() for p in model.parameters()) == 61_706
@@ -200,6 +224,10 @@ class TestDesigns:
             DESIGNS["lenet5"].make(Sizes("images", (1, 28, 32), 10))
         with pytest.raises(DomainError, match="28 or 32 pixels"):
             DESIGNS["lenet5"].make(Sizes("images", (1, 8, 8), 10))
+        for name, least in (("alexnet", 63), ("vgg11", 32), ("googlenet", 15)):
+            few = rf"{name}: .* at least {least} x {least} pixels; got 99 x {least - 1}\. Set a"
+            with pytest.raises(DomainError, match=few):
+                DESIGNS[name].make(Sizes("images", (3, 99, least - 1), 10))
         with pytest.raises(DomainError, match="Use fewer widths"):
             DESIGNS["convnet"].make(Sizes("images", (1, 7, 28), 10))
         with pytest.raises(DomainError, match="at least one"):

@@ -21,14 +21,15 @@ USUAL = {
 def models(json: Json = False) -> None:
     """List the networks, what they read, their options and how many weights they have.
 
-    Weights are for images of 28 x 28 in 10 classes, or else for a series with a window of 24.
+    Weights are for the images that a network was made for, for those of 28 x 28 in 10 classes
+    where that is no certain size, or else for a series with a window of 24.
     Options are set like this:
 
         deepglass train mnist --model mlp --set model.hidden=[256,128]
     """
     found: list[dict[str, Any]] = []
     for name, design in DESIGNS.items():
-        sizes = next(USUAL[kind] for kind in USUAL if kind in design.kinds)
+        sizes = design.usual or next(USUAL[kind] for kind in USUAL if kind in design.kinds)
         with init.unfilled():
             weights = sum(p.numel() for p in design.make(sizes).parameters())
         options = {key: default for key, (_, default) in options_of(design.make).items()}

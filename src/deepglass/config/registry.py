@@ -104,9 +104,9 @@ def _cosine(
 def _one_cycle(
     optimizer: Optimizer, steps: int, per_epoch: int, pct_start: float = 0.3
 ) -> LRScheduler:
-    top = optimizer.param_groups[0]["lr"]
+    tops = [group["lr"] for group in optimizer.param_groups]
     moving = bool({"momentum", "betas"} & set(optimizer.defaults))
-    return OneCycleLR(optimizer, top, steps, pct_start=pct_start, cycle_momentum=moving)
+    return OneCycleLR(optimizer, tops, steps, pct_start=pct_start, cycle_momentum=moving)
 
 
 def _step(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveInt, field_validator
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
 from ..models import DESIGNS
 from .choice import Choice, Chosen, Section
@@ -153,6 +153,8 @@ class Train(Section):
         clip_norm: gradients whose norm is larger are scaled down to it; 0 leaves them.
         decay: which weights the optimizer's weight_decay makes smaller: "all", or "matrices",
             which leaves biases and normalisation alone.
+        freeze: layers whose weights stay as they are, by name, with all below them.
+        rates: factors on the learning rate by the name of a layer, with all below it.
         accumulate: batches whose gradients one step is made from.
         workers: processes that read samples from files; 0 reads them in this one.
         seed: of the split, the first weights, the order and dropout.
@@ -167,6 +169,8 @@ class Train(Section):
     patience: Annotated[int, Field(ge=0)] = 0
     clip_norm: Annotated[float, Field(ge=0)] = 0.0
     decay: Literal["all", "matrices"] = "all"
+    freeze: tuple[str, ...] = ()
+    rates: dict[str, PositiveFloat] = Field(default_factory=dict)
     accumulate: PositiveInt = 1
     workers: Annotated[int, Field(ge=0)] = 0
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0

@@ -2,7 +2,8 @@
 
 from .alexnet import AlexNet, alexnet
 from .convnet import ConvNet
-from .designs import DESIGNS, Design, Sizes
+from .design import Design, Sizes
+from .designs import DESIGNS
 from .forecaster import RecurrentForecaster
 from .generation import LanguageModel, Reader
 from .googlenet import GoogLeNet, GoogLeNetOutputs, googlenet

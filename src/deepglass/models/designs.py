@@ -6,53 +6,23 @@ parameters of ``make`` after the first, with their types and defaults.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
 from ..errors import DomainError
 from ..nn.module import Module
 from .convnet import ConvNet
+from .design import Design, Sizes
 from .forecaster import RecurrentForecaster
 from .gpt import GPT
 from .language import RecurrentLanguageModel
 from .lenet import LeNet5
 from .mlp import MLP
+from .vision import VISION
 from .window import WindowForecaster
 
 Activation = Literal["relu", "sigmoid", "tanh"]
 NUMBERS = ("images", "points", "series", "table")
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """What a network has to fit.
-
-    Attributes:
-        kind: of the data: "images", "points", "series", "table" or "text".
-        inputs: shape of one sample.
-        outputs: classes, values to foretell, or tokens of the vocabulary.
-    """
-
-    kind: str
-    inputs: tuple[int, ...]
-    outputs: int
-
-
-@dataclass(frozen=True)
-class Design:
-    """A network with a short name.
-
-    Attributes:
-        about: one line.
-        kinds: of data that it reads.
-        make: ``make(sizes, **options)`` returns one with fresh weights.
-    """
-
-    about: str
-    kinds: tuple[str, ...]
-    make: Callable[..., Module]
 
 
 def _linear(sizes: Sizes) -> Module:
@@ -75,13 +45,14 @@ def _lenet5(
     sizes: Sizes,
     activation: Activation = "tanh",
     pooling: Literal["average", "max"] = "average",
+    connections: Literal["full", "1998"] = "full",
 ) -> Module:
     channels, height, width = sizes.inputs
     if height != width:
         raise DomainError(
             f"lenet5: square images; got {height} x {width}. Set size = 28 or size = 32 in [data]."
         )
-    return LeNet5(channels, sizes.outputs, height, activation, pooling)
+    return LeNet5(channels, sizes.outputs, height, activation, pooling, connections)
 
 
 def _convnet(
@@ -117,6 +88,7 @@ DESIGNS = {
     "mlp": Design("fully connected layers: the multilayer perceptron", NUMBERS, _mlp),
     "lenet5": Design("LeCun's network of 1998, for images of 28 or 32", ("images",), _lenet5),
     "convnet": Design("convolutions of 3 x 3 with batch normalisation", ("images",), _convnet),
+    **VISION,
     "gru": Design("gated recurrent units, step by step", ("series", "text"), _gru),
     "gpt": Design("a transformer of GPT-2's form; it reads [data] length at once", ("text",), _gpt),
 }

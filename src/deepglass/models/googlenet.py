@@ -25,6 +25,7 @@ from ..ops.movement import flatten
 from ..ops.random import Generator
 from .weights import with_weights
 
+HEADS = ("aux1.", "aux2.")  # beginnings of the names of their weights
 # per channel: from the means and deviations of ImageNet to 0.5 and 0.5
 TO_HALVES = (
     [0.229 / 0.5, 0.224 / 0.5, 0.225 / 0.5],
@@ -245,5 +246,5 @@ def googlenet(*, weights: str | Path | None = None, **options: Any) -> GoogLeNet
 
     Source: Szegedy et al. (2015), "Going deeper with convolutions", table 1.
     """
-    unused = () if options.get("aux_logits", True) else ("aux1.", "aux2.")
+    unused = () if options.get("aux_logits", True) else HEADS
     return with_weights(lambda: GoogLeNet(**options), weights, unused)

@@ -101,6 +101,13 @@ BLOCKS: dict[str, type[BasicBlock | Bottleneck]] = {
     "basic": BasicBlock,
     "bottleneck": Bottleneck,
 }
+LAYERS: dict[int, tuple[str, list[int]]] = {  # by the depth; table 1 of the paper
+    18: ("basic", [2, 2, 2, 2]),
+    34: ("basic", [3, 4, 6, 3]),
+    50: ("bottleneck", [3, 4, 6, 3]),
+    101: ("bottleneck", [3, 4, 23, 3]),
+    152: ("bottleneck", [3, 8, 36, 3]),
+}
 STEMS = ("photo", "small")
 
 
@@ -217,24 +224,24 @@ def resnet18(*, weights: str | Path | None = None, **options: Any) -> ResNet:
 
     Source: He, Zhang, Ren and Sun (2015), "Deep residual learning", table 1.
     """
-    return with_weights(lambda: ResNet("basic", [2, 2, 2, 2], **options), weights)
+    return with_weights(lambda: ResNet(*LAYERS[18], **options), weights)
 
 
 def resnet34(*, weights: str | Path | None = None, **options: Any) -> ResNet:
     """Return ResNet-34: 21,797,672 weights; otherwise as `resnet18`."""
-    return with_weights(lambda: ResNet("basic", [3, 4, 6, 3], **options), weights)
+    return with_weights(lambda: ResNet(*LAYERS[34], **options), weights)
 
 
 def resnet50(*, weights: str | Path | None = None, **options: Any) -> ResNet:
     """Return ResNet-50: 25,557,032 weights; otherwise as `resnet18`."""
-    return with_weights(lambda: ResNet("bottleneck", [3, 4, 6, 3], **options), weights)
+    return with_weights(lambda: ResNet(*LAYERS[50], **options), weights)
 
 
 def resnet101(*, weights: str | Path | None = None, **options: Any) -> ResNet:
     """Return ResNet-101: 44,549,160 weights; otherwise as `resnet18`."""
-    return with_weights(lambda: ResNet("bottleneck", [3, 4, 23, 3], **options), weights)
+    return with_weights(lambda: ResNet(*LAYERS[101], **options), weights)
 
 
 def resnet152(*, weights: str | Path | None = None, **options: Any) -> ResNet:
     """Return ResNet-152: 60,192,808 weights; otherwise as `resnet18`."""
-    return with_weights(lambda: ResNet("bottleneck", [3, 8, 36, 3], **options), weights)
+    return with_weights(lambda: ResNet(*LAYERS[152], **options), weights)

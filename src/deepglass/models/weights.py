@@ -48,9 +48,44 @@ def with_weights(
     """
     if path is None:
         return make()
-    arrays = {k: v for k, v in read_tensors(path)[0].items() if not k.startswith(unused)}
+    arrays = _read(path, unused)
     with init.unfilled():
         network = make()
+    _fill(network, arrays, path)
+    return network
+
+
+def begin_with(
+    make: Callable[[], Network], path: str | Path, head: str, unused: tuple[str, ...] = ()
+) -> Network:
+    """Return a network for classes of its own with the weights of a file in front of them.
+
+    Args:
+        make: returns the network.
+        path: of a safetensors file, as `with_weights` reads it; "" for fresh weights.
+        head: the linear layer whose outputs are the classes, which is fresh.
+        unused: beginnings of names in the file that are passed over.
+
+    Raises:
+        DataError, OSError: as `with_weights`.
+    """
+    if not path:
+        return make()
+    arrays = _read(path, unused)
+    with init.unfilled():
+        network = make()
+    last = network.get_submodule(head)
+    arrays.update({f"{head}.{k}": v for k, v in last.state_dict().items()})
+    _fill(network, arrays, path)
+    init.default_weight_(last.get_parameter("weight"), last.get_parameter("bias"), None)
+    return network
+
+
+def _read(path: str | Path, unused: tuple[str, ...]) -> dict[str, np.ndarray]:
+    return {k: v for k, v in read_tensors(path)[0].items() if not k.startswith(unused)}
+
+
+def _fill(network: Module, arrays: dict[str, np.ndarray], path: str | Path) -> None:
     for name, buffer in network.named_buffers():
         if name.endswith("num_batches_tracked"):
             arrays.setdefault(name, np.zeros(buffer.shape, np.int64))
@@ -60,4 +95,3 @@ def with_weights(
         raise DataError(
             f"{path}: weights of {type(network).__name__} by torchvision's names; {error}"
         ) from error
-    return network

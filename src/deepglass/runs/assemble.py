@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ..config import AUGMENTATIONS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES, Config, Images
+from ..config import AUGMENTATIONS, LOSSES, METRICS, SCHEDULES, Config, Images
 from ..data import DataLoader, Dataset, SeriesEncoder, TableEncoder, TransformDataset, transforms
 from ..models import DESIGNS
 from ..nn import Module
 from ..ops.random import manual_seed
 from ..train import Metric, Trainer
+from .groups import freeze, optimizer_for
 from .material import Material
 
 EVALUATED = 512  # samples per step where nothing is learned
@@ -39,8 +40,8 @@ class Assembled:
         train = config.train
         manual_seed(train.seed)
         model: Module = DESIGNS[config.model.name].make(material.sizes, **config.model.options)
-        options = {k: v for k, v in config.optimizer.options.items() if v is not None}
-        optimizer: Any = OPTIMIZERS[config.optimizer.name](_groups(model, train.decay), **options)
+        freeze(model, train.freeze)
+        optimizer = optimizer_for(model, config)
         self.loaders = {
             name: DataLoader(
                 part,
@@ -82,17 +83,6 @@ def _changed(material: Material, data: Images) -> Dataset:
     size = material.sizes.inputs[1:]
     changes = [AUGMENTATIONS[c.name].make(size, **c.options) for c in data.augment]
     return TransformDataset(material.parts["train"], transforms.Compose(changes))
-
-
-def _groups(model: Module, decay: str) -> list[dict[str, Any]]:
-    """The parameters for an optimizer, by whether its weight_decay is for them."""
-    parameters = list(model.parameters())
-    if decay == "all":
-        return [{"params": parameters}]
-    return [
-        {"params": [p for p in parameters if p.ndim > 1]},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
 
 
 def _loss(config: Config, material: Material) -> Callable[..., Any]:
