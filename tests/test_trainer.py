@@ -18,13 +18,14 @@ import pytest
 
 import deepglass as dg
 from deepglass.data import DataLoader, Dataset, Subset, TensorDataset
-from deepglass.errors import DataError, DomainError
+from deepglass.errors import DataError, DomainError, TraceError
 from deepglass.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, ReduceLROnPlateau
 from deepglass.train import (
     Callback,
     Checkpoints,
     CSVLog,
     EarlyStopping,
+    TapLog,
     Trainer,
     accuracy,
     load_checkpoint,
@@ -237,7 +238,7 @@ def test_few_programs_are_made_and_before_the_first_step() -> None:
     trainer = make()
     train, test = loader(), loader(points(20, 1))
     trainer.fit(train, test, epochs=3)
-    programs = [feed._step.programs for feed in trainer._feeds.values()]
+    programs = [feed.step.programs for feed in trainer._feeds.values()]
     assert sorted(map(len, programs)) == [2, 2]
     assert trainer.compile_seconds > 0
 
@@ -444,6 +445,38 @@ def test_interrupting_writes_a_checkpoint(long_run: subprocess.Popen[str], tmp_p
     assert long_run.wait() == 130
     state, _ = load_checkpoint(tmp_path / "last.safetensors")
     assert state["run"]["step"] + 7 * len(state["history"]) >= 10
+
+
+def test_taps_are_written_and_change_nothing(tmp_path: Path) -> None:
+    plain = make()
+    plain.fit(loader(), epochs=2)
+    path = tmp_path / "taps.jsonl"
+    trainer = make()
+    log = TapLog(path, dg.taps.statistics(trainer.model, "4.weight*", "2.output", every=3))
+    train = loader()
+    trainer.fit(train, epochs=1, callbacks=[log])
+    trainer.fit(train, epochs=1, callbacks=[log])
+    assert digest(trainer.weights()) == digest(plain.weights())
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [(line["epoch"], line["step"]) for line in lines] == [(1, 3), (1, 6), (2, 3), (2, 6)]
+    names = ["2.output", "4.weight", "4.weight.grad", "4.weight.update"]
+    assert list(lines[-1]["taps"]) == names
+    found = lines[-1]["taps"]["4.weight.update"]
+    assert set(found) == {"mean", "std", "zeros", "min", "max", "norm"}
+    assert 0 < found["norm"] < 1
+    assert trainer.taps["4.weight.update"].norm == found["norm"]
+    with pytest.raises(TraceError, match="fit was not called"):
+        _ = make().taps
+
+
+@pytest.mark.parametrize("every", [[3, 3], [8]])
+def test_taps_that_cannot_be(every: list[int], tmp_path: Path) -> None:
+    trainer = make()
+    logs = [TapLog(tmp_path / "t", dg.taps.health(trainer.model, every=n)) for n in every]
+    with pytest.raises(
+        DomainError, match=rf"in the steps of an epoch, 7; got taps every \[{every[0]}"
+    ):
+        trainer.fit(loader(), epochs=1, callbacks=logs)
 
 
 def test_a_table_of_epochs(tmp_path: Path) -> None:

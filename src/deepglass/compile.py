@@ -226,6 +226,8 @@ class Compiled(Looking):
 
     def program(self, *args: Any, **kwargs: Any) -> Program:
         """Return the program that a call with these arguments runs, without running it."""
+        if self.watching:
+            self._lookup(args, kwargs, tapped=True)
         return self._lookup(args, kwargs)[0]
 
     def _lookup(

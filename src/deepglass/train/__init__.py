@@ -17,6 +17,7 @@ from .metrics import (
 )
 from .progress import Epoch, Progress
 from .saving import load, save
+from .taplog import TapLog
 from .trainer import Trainer
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Epoch",
     "Metric",
     "Progress",
+    "TapLog",
     "Trainer",
     "accuracy",
     "auc",

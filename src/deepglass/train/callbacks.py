@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import DomainError
 from ..files import replace_file
+from ..taps import Taps
 from .progress import Epoch, Progress
 
 if TYPE_CHECKING:
@@ -25,9 +26,12 @@ class Callback:
     Attributes:
         every: steps after which `on_steps` is due; 0 hears of them whenever some are done,
             about twenty times a second.
+        taps: what the steps shall tell of themselves, see `taps`; in those steps of an epoch
+            whose number ``taps.every`` divides. `Trainer.taps` has what was found last.
     """
 
     every = 0
+    taps: Taps | None = None
 
     def on_start(self, trainer: Trainer, progress: Progress) -> None:
         """The steps are compiled and training begins, or goes on."""

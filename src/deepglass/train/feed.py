@@ -36,6 +36,7 @@ class Feed:
 
     Attributes:
         in_memory: whether several steps can be one call.
+        step: the compiled step.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Feed:
         whole = None if loader.num_workers or loader.collate_fn else arrays_of(loader.dataset)
         self.in_memory = whole is not None
         if whole is None:
-            self._step = compiler(step)
+            self.step = compiler(step)
             return
         arrays, self._place = whole
         held = [Tensor(a) for a in arrays]
@@ -58,14 +59,14 @@ class Feed:
         def gathered(numbers: Tensor, *extra: Tensor) -> Any:
             return step(tuple(index_select(t, 0, numbers) for t in held), *extra)
 
-        self._step = compiler(gathered)
+        self.step = compiler(gathered)
 
     def compile(self, *extra: Any) -> None:
         """Make the programs for all numbers of samples, without running them."""
         count, step = self.loader.samples, self.loader.batch_size * self.together
         for size in sorted({min(step, count), count % step} - {0}):
             batch = self._place[:size] if self.in_memory else self.loader.example(size)
-            self._step.program(batch, *extra)
+            self.step.program(batch, *extra)
 
     def run(
         self, most: Callable[[], int], extra: Callable[[int], Sequence[np.ndarray]]
@@ -82,11 +83,11 @@ class Feed:
         """
         if not self.in_memory:
             for batch in self._joined():
-                results = self._step(batch, *[rows[0, ...] for rows in extra(1)])
+                results = self.step(batch, *[rows[0, ...] for rows in extra(1)])
                 yield len(batch[0]), map_leaves(lambda r: r.numpy()[None], results)
             return
         for numbers in self.loader.numbers(most, self.together):
-            results = self._step.each(self._place[numbers], *extra(len(numbers)))
+            results = self.step.each(self._place[numbers], *extra(len(numbers)))
             yield numbers.shape[1], map_leaves(lambda r: r.numpy(), results)
 
     def _joined(self) -> Iterator[Fields]:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..data.loader import DataLoader
-from ..errors import DataError
+from ..errors import DataError, DomainError
+from ..taps import Taps
 from .callbacks import Callback
 from .progress import Progress
 
@@ -23,6 +24,7 @@ class Run:
 
     Attributes:
         seen: what the metrics observed in this epoch.
+        taps: what a callback wants to know of the steps.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class Run:
         self.train, self.validation = train, validation
         self.callbacks, self.progress = callbacks, progress
         self.seen: Seen = []
+        self.taps = _taps_of(callbacks, progress)
         self._total = 0.0
         self._pace = 0.0  # seconds per step, in the last call
 
@@ -118,3 +121,14 @@ def joined(seen: Seen) -> list[tuple[np.ndarray, ...]]:
         )
         for calls in zip(*seen, strict=True)
     ]
+
+
+def _taps_of(callbacks: tuple[Callback, ...], progress: Progress) -> Taps | None:
+    found = [c.taps for c in callbacks if c.taps is not None]
+    if len(found) > 1 or any(taps.every > progress.steps for taps in found):
+        raise DomainError(
+            "fit: one callback at most has taps, due at least once in the steps of an epoch, "
+            f"{progress.steps}; got taps every {[taps.every for taps in found]} steps. Add them "
+            "together, or lower every."
+        )
+    return found[0] if found else None

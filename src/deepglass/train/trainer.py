@@ -15,13 +15,14 @@ import numpy as np
 from .. import backends
 from ..compile import compile
 from ..data.loader import DataLoader
-from ..errors import DataError, DomainError
+from ..errors import DataError, DomainError, TraceError
 from ..graph.tensor import Tensor
 from ..nn.module import Module, evaluating
 from ..ops.random import Generator, default_generator
 from ..optim import Optimizer
 from ..optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from ..reading import reading
+from ..taps import Taps
 from .callbacks import Callback
 from .feed import Feed
 from .metrics import Metric
@@ -105,11 +106,11 @@ class Trainer:
         self.accumulate = accumulate
         self.steps = Steps(model, loss, optimizer, self.metrics, prepare, clip_norm)
         self.backend = backend or backends.default()
-        self._compiler = compile(backend=self.backend, precision=precision)
+        self.precision = precision
         self.history: list[Epoch] = []
         self.compile_seconds = 0.0
         self.stopped = ""
-        self._feeds: dict[tuple[int, bool], Feed] = {}
+        self._feeds: dict[tuple[int, bool, Taps | None], Feed] = {}
         self._run: Run | None = None
         self._restored: Mapping[str, Any] | None = None
 
@@ -133,7 +134,8 @@ class Trainer:
 
         Raises:
             DataError: what `load_state_dict` brought back does not fit the data or callbacks.
-            DomainError: fewer than one epoch; targets that the loss refuses; a loss that is
+            DomainError: fewer than one epoch; taps of two callbacks, or taps that are never due
+                in an epoch; targets that the loss refuses; a loss that is
                 infinite or no number (the weights are then those after that call).
             KeyboardInterrupt: Ctrl-C, after the steps under way; callbacks have heard
                 `on_stop`, so checkpoints are written.
@@ -172,7 +174,9 @@ class Trainer:
         progress.epoch = len(self.history) + 1
         self.model.train()
         started = perf_counter()
-        for samples, (losses, seen) in self._feed(run.train, True).run(run.most, self._settings):
+        feed = self._feed(run.train, True)
+        feed.step.calls = progress.step
+        for samples, (losses, seen) in feed.run(run.most, self._settings):
             run.note(samples, losses, seen, perf_counter() - started)
             self._check(losses, progress)
             progress.values = {"loss": run.loss, **self._measure([seen])}
@@ -234,7 +238,7 @@ class Trainer:
         """Make the programs for all sizes of batches before the clock of the epochs starts."""
         started = perf_counter()
         with evaluating(self.model):
-            if (id(run.train), True) not in self._feeds:
+            if (id(run.train), True, run.taps) not in self._feeds:
                 try_targets(self.steps, run.train)
             if run.validation is not None:
                 self._feed(run.validation, False).compile()
@@ -244,14 +248,30 @@ class Trainer:
 
     def _feed(self, loader: DataLoader, training: bool) -> Feed:
         """The compiled step for a loader, made when it is first needed."""
-        key = id(loader), training
+        taps = self._run.taps if self._run and training else None
+        key = id(loader), training, taps
         if key not in self._feeds:
+            compiler = compile(backend=self.backend, precision=self.precision, taps=taps)
             if training:
                 step = self.steps.update(loader.batch_size)
-                self._feeds[key] = Feed(loader, step, self._compiler, self.accumulate)
+                self._feeds[key] = Feed(loader, step, compiler, self.accumulate)
             else:
-                self._feeds[key] = Feed(loader, self.steps.forward, self._compiler)
+                self._feeds[key] = Feed(loader, self.steps.forward, compiler)
         return self._feeds[key]
+
+    @property
+    def taps(self) -> dict[str, Any]:
+        """What the taps of a callback found in the last step that was looked at, by name.
+
+        Raises:
+            TraceError: there are none, or no step was looked at yet.
+        """
+        if self._run is None:
+            raise TraceError(
+                "taps: they are read while a network trains, or afterwards; fit was not called. "
+                "Call it with a callback that has taps, such as train.TapLog."
+            )
+        return self._feed(self._run.train, True).step.taps
 
     # Measuring ----------------------------------------------------------------------
 
