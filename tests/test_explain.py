@@ -8,6 +8,7 @@ import pytest
 import deepglass as dg
 from deepglass.errors import DataError, DomainError
 from deepglass.explain import Explainer, parse_weight, update_lines
+from deepglass.models import GPT
 from deepglass.nn import (
     GRU,
     AvgPool2d,
@@ -223,3 +224,17 @@ def test_layers_that_are_no_sums_are_refused() -> None:
 def test_an_unknown_optimizer_is_refused() -> None:
     with pytest.raises(DomainError, match="SGD, Adam, AdamW, NAdam, RMSprop, Adagrad; got Lion"):
         update_lines("Lion", {"lr": 0.1}, {}, 1.0, 1.0)
+
+
+def test_a_transformer() -> None:
+    """Layers stand beside one another, and the table of words is read twice."""
+    dg.manual_seed(0)
+    model = GPT(7, layers=1, heads=2, width=4, context=5)
+    rng = np.random.default_rng(0)
+    tokens, following = (dg.tensor(rng.integers(0, 7, (3, 5))) for _ in range(2))
+    own = Explainer(model, CrossEntropyLoss(), SGD(model.parameters(), 0.1), tokens, following)
+    for name in ("wpe.weight", "h.0.attn.c_attn.weight", "h.0.mlp.c_fc.weight"):
+        found = own.explain(name, (1, 2), sample=2)
+        assert found.gradient == pytest.approx(own.gradients[name][1, 2], rel=1e-4, abs=1e-9)
+    with pytest.raises(DomainError, match=r"its layer alone reads.*wte.weight.*Choose one"):
+        own.explain("wte.weight", (1, 2))

@@ -306,6 +306,42 @@ def test_a_network_without_maps_or_without_mistakes(digits: Run, said: dict[str,
     assert [x["truth"] for x in right["looked"]] == recorded(digits).targets[:12].tolist()
 
 
+def test_what_a_transformer_reads(tmp_path: Path) -> None:
+    (tmp_path / "book.txt").write_text("to be,\nor not to be.\n" * 40)
+    given = {
+        "data": {"source": str(tmp_path / "book.txt"), "length": 12},
+        "model": {"name": "gpt", "layers": 2, "heads": 3, "width": 6},
+        "train": {"epochs": 1, "backend": "reference"},
+    }
+    run = Run.create(given, tmp_path / "run")
+    run.fit()
+    said = content(run)
+    tokens = "".join(said["attention"]["tokens"])
+    assert tokens == ("to be,\nor not to be.\n" * 40)[int(0.9 * 21 * 40) :][:12]
+    model: Any = run.assembled.trainer.model
+    model.load_state_dict(load_checkpoint(run.folder.checkpoints / "best.safetensors")[0]["model"])
+    maps = model.eval().attention(recorded(run).inputs[:1])
+    row = maps[1].numpy()[0, 2, -1]
+    script = """
+    const heads = [...document.querySelectorAll("#attention .head")];
+    heads[5].click();
+    const tokens = [...document.querySelectorAll("#attention .token")];
+    tokens[11].focus();
+    tokens[11].dispatchEvent(new Event("mouseenter"));
+    result = {
+      heads: heads.length,
+      name: document.querySelector("#attention h3").textContent,
+      text: tokens.map((token) => token.textContent).join(""),
+      own: tokens.findIndex((token) => token.classList.contains("own")),
+      shares: tokens.map((token) => token.getAttribute("style").match(/blue\\) (\\d+)%/)[1]),
+    };
+    """
+    found = probed(assemble(said), script, tmp_path)
+    assert (found["heads"], found["name"], found["own"]) == (6, "Layer 2, head 3", 11)
+    assert found["text"] == tokens.replace("\n", "↵\n")
+    assert [int(share) for share in found["shares"]] == pytest.approx(60 * row / row.max(), abs=1)
+
+
 def test_a_plane_is_painted_and_clicked(tmp_path: Path) -> None:
     given = {"data": {"source": "moons"}, "train": {"epochs": 20, "backend": "reference"}}
     run = Run.create(given, tmp_path / "moons")

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..autograd import grad
 from ..derivatives import jvp
-from ..errors import DomainError
+from ..errors import DomainError, DTypeError, ShapeError
 from ..graph.tensor import Parameter, Tensor
 from ..graph.trace import set_grad_enabled
 from ..nn import Module
@@ -149,7 +149,10 @@ class Explainer:
         _check_sum(name, call, inputs, parameters, (sample, *position))
         paths = self._paths(number, sample, position)
         probabilities, target = self._from_loss(number, sample)
-        gradient = float((deltas * factors).sum()) * self.clipping
+        gradient = float((deltas * factors).sum())
+        if name in self.gradients:
+            _check_gradient(name, gradient, self.gradients[name], place)
+        gradient *= self.clipping
         return Explanation(
             name=name,
             index=place,
@@ -211,10 +214,13 @@ class Explainer:
         start = self.calls[number].output[sample : sample + 1].detach()
         direction = np.zeros(start.shape, start.dtype.numpy)
         direction[(0, *position)] = 1
-        reached, slopes = jvp(onward, (start,), (Tensor(direction),))
+        try:
+            reached, slopes = jvp(onward, (start,), (Tensor(direction),))
+        except (DTypeError, ShapeError):
+            return None  # the layers do not stand in a row
         expected = segment[-1].output.numpy()[sample : sample + 1]
         if not np.allclose(reached.numpy(), expected, rtol=1e-5, atol=1e-6):
-            return None  # the layers do not stand in a row
+            return None  # nor do these
         return Paths(segment[-1].path, slopes.numpy()[0], self.deltas(last)[sample])
 
     def _from_loss(self, number: int, sample: int) -> tuple[np.ndarray | None, int | None]:
@@ -252,6 +258,16 @@ def _gradients(total: Tensor, tensors: Sequence[Tensor]) -> list[np.ndarray]:
         z if (g := found.get(id(x))) is None else g.numpy()
         for x, z in zip(tensors, zeros, strict=True)
     ]
+
+
+def _check_gradient(name: str, found: float, gradients: np.ndarray, place: Index) -> None:
+    """Raise unless what a layer makes of its weight is all that the loss has of it."""
+    largest = float(np.abs(gradients).max(initial=0.0))
+    if abs(found - gradients[place]) > 1e-3 * largest:
+        raise DomainError(
+            f"explain: a weight that its layer alone reads; of the gradient of {name}, "
+            f"{gradients[place]:.3g}, its layer makes {found:.3g}. Choose one of another layer."
+        )
 
 
 def _owns(call: LayerCall) -> bool:

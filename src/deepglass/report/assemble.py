@@ -20,7 +20,7 @@ from .content import content
 # Each after those it imports.
 MODULES = (
     "dom", "tips", "charts", "network", "update", "explain", "drawing", "plane", "sections",
-    "sight", "trial", "weights", "main",
+    "sight", "attention", "trial", "weights", "main",
 )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from ..data.sources.columns import to_record
 from ..explain import Explainer
 from ..runs import Run
 from .answers import answers
+from .attention import attention
 from .batch import Recorded, affordable, apart, best_state, explainer_of, recorded
 from .health import health
 from .network import live
@@ -46,6 +47,7 @@ def content(run: Run) -> dict[str, Any]:
         "classes": list(run.material.classes),
         "answers": answered,
         "sight": sight(run, batch, answered),
+        "attention": attention(run, batch),
         "layers": [
             {
                 "name": layer.name,

@@ -1,5 +1,6 @@
 // The page: reads what Python wrote, and draws everything in the language chosen.
 
+import { attention } from "./attention.js";
 import { fill, h, t, useLanguage } from "./dom.js";
 import { Live } from "./explain.js";
 import { confusion, curves, forecast, health, layers, mistakes, numbers, summary } from "./sections.js";
@@ -32,6 +33,7 @@ function draw() {
     forecast: forecast(report),
     mistakes: mistakes(report),
     sight: sight(report),
+    attention: attention(report),
     trial: trial(report, live, state),
     weight_view: weights(report, live, state),
     layers: layers(report),
