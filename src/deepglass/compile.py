@@ -20,6 +20,7 @@ import numpy as np
 
 from . import backends
 from .backends.measured import Stopwatch
+from .backends.recorded import Recorded
 from .checks import checks_of
 from .discovery import Watch, argument_token, names_of
 from .errors import DomainError, ShapeError
@@ -294,7 +295,6 @@ class Program:
 
     Attributes:
         graph: what was recorded, composites included; ``print(program)`` shows it.
-        optimized: what the backend was given.
         state: the tensors behind the graph's state nodes.
         executable: what the backend made of it.
         chosen: the name of the backend, and why it was taken.
@@ -317,9 +317,9 @@ class Program:
         self.backend = backend or backends.default()
         self.chosen = f"{self.backend}, {'asked for' if backend else 'the default'}"
         compiler = backends.get(self.backend)
-        with watch("passes"):
-            fewer = compiler.FEWER_PRODUCTS and not is_exact()
-            self.optimized = optimize(graph, precision, fewer)
+        fewer = compiler.FEWER_PRODUCTS and not is_exact()
+        passes = functools.partial(optimize, precision=precision, fewer=fewer)
+        self._recorded = Recorded(graph, passes, f"{precision} {fewer}", watch)
         self.state = [tensor for tensor, _ in trace.state.values()]
         self._structure, self._template = result
         self._kept = kept
@@ -338,8 +338,13 @@ class Program:
             if node.id in written:
                 storage.writers.append(self._clock)
         arrays = [s.array for s in self._storages]
-        self.executable = compiler.compile(self.optimized, arrays)
+        self.executable = compiler.compile(self._recorded, arrays)
         self.seconds = {**watch.seconds, **self.executable.seconds}
+
+    @property
+    def optimized(self) -> Graph:
+        """What the passes made of `graph`."""
+        return self._recorded.optimized
 
     @classmethod
     def record(

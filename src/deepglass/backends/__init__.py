@@ -1,6 +1,6 @@
 """Backends: what turns a graph into something that runs.
 
-A backend is a module with ``compile(graph, state) -> Executable``; it is imported when it is
+A backend is a module with ``compile(recorded, state) -> Executable``; it is imported when it is
 first asked for.
 """
 
@@ -14,9 +14,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..errors import BackendError
-from ..graph.graph import Graph
 from ..graph.trace import warn
 from .measured import Measured
+from .recorded import Recorded
 
 MODULES = {"reference": ".reference", "native": ".native"}
 
@@ -88,11 +88,11 @@ class Backend(Protocol):
 
     FEWER_PRODUCTS: bool
 
-    def compile(self, graph: Graph, state: Sequence[np.ndarray]) -> Executable:
-        """Return an executable for ``graph``.
+    def compile(self, recorded: Recorded, state: Sequence[np.ndarray]) -> Executable:
+        """Return an executable for a graph.
 
         Args:
-            graph: primitive ops only.
+            recorded: the graph; after the passes it has primitive ops only.
             state: one contiguous, 64-byte aligned array per state node, which the executable
                 reads and, for updates, overwrites; the caller keeps it alive and in place.
         """

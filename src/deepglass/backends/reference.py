@@ -12,6 +12,7 @@ from ..errors import BackendError
 from ..graph.graph import Graph, Node
 from ..graph.kinds import Leaf
 from .measured import Kernel, Measured, Slices
+from .recorded import Recorded
 
 FEWER_PRODUCTS = False
 
@@ -81,6 +82,6 @@ def _kernel(node: Node) -> Kernel:
     return Kernel(node.op.name, node.path, node.source, "numpy", loops, 0, 0, moved)
 
 
-def compile(graph: Graph, state: Sequence[np.ndarray]) -> ReferenceExecutable:
-    """Return an executable that computes ``graph`` node by node."""
-    return ReferenceExecutable(graph, state)
+def compile(recorded: Recorded, state: Sequence[np.ndarray]) -> ReferenceExecutable:
+    """Return an executable that computes a graph node by node."""
+    return ReferenceExecutable(recorded.optimized, state)

@@ -335,7 +335,7 @@ from deepglass.backends.native import plan
 plan.WORTH_KEEPING = 0.0
 sys.stdin.readline()  # all begin at once
 x = np.linspace(-1, 1, 15, dtype=np.float32).reshape(3, 5)
-for k in range(6):
+for k in range(3):
     f = dg.compile(lambda x: (x * (k + 2)).tanh() + 1, backend="native")
     result = f(x).numpy()
     np.testing.assert_allclose(result, np.tanh(x * (k + 2)) + 1, atol=1e-6)
@@ -353,11 +353,11 @@ def test_several_processes_may_use_it_at_once(folder):
             env=environment,
             text=True,
         )
-        for _ in range(3)
+        for _ in range(2)
     ]
     for process in processes:
         process.stdin.write("\n")
         process.stdin.flush()
-    assert [p.communicate(timeout=120)[0] for p in processes] == ["right\n"] * 3
-    assert len(list(folder.glob("*.code"))) == 6
+    assert [p.communicate(timeout=120)[0] for p in processes] == ["right\n"] * 2
+    assert len(list(folder.glob("*.code"))) == 3
     assert not [p for p in folder.iterdir() if not p.name.endswith(".code")]  # nothing unfinished

@@ -60,12 +60,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...graph.graph import Graph
+from ..recorded import Recorded
 from .program import NativeExecutable
 
 FEWER_PRODUCTS = True
 
 
-def compile(graph: Graph, state: Sequence[np.ndarray]) -> NativeExecutable:
-    """Return machine code for ``graph``."""
-    return NativeExecutable(graph, state)
+def compile(recorded: Recorded, state: Sequence[np.ndarray]) -> NativeExecutable:
+    """Return machine code for a graph."""
+    return NativeExecutable(recorded, state)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...graph.graph import Graph
 from ...graph.storage import aligned
 from ..measured import Kernel, Measured, Slices
+from ..recorded import Recorded
 from . import threads
 from .clock import STAMP, seconds_per_tick, ticks
 from .count import kernel_of, lives_of, made_by
@@ -23,7 +23,7 @@ Numbers = list[tuple[int, int]]  # kernel and how many stamps it leaves, in thei
 
 
 def measure(
-    graph: Graph, state: Sequence[np.ndarray], inputs: Sequence[np.ndarray], runs: int
+    recorded: Recorded, state: Sequence[np.ndarray], inputs: Sequence[np.ndarray], runs: int
 ) -> Measured:
     """Return what a program does and how long it takes.
 
@@ -32,7 +32,7 @@ def measure(
     copies = [aligned(a.shape, a.dtype) for a in state]
     for copy, array in zip(copies, state, strict=True):
         np.copyto(copy, array)
-    timed = TimedExecutable(graph, copies)
+    timed = TimedExecutable(recorded, copies)
     timed.run(inputs)
     return Measured(
         tuple(timed.kernels),
@@ -52,9 +52,9 @@ class TimedExecutable(NativeExecutable):
         kernels: its nests and calls, in the order in which they run.
     """
 
-    def __init__(self, graph: Graph, state: Sequence[np.ndarray]) -> None:
+    def __init__(self, recorded: Recorded, state: Sequence[np.ndarray]) -> None:
         self._called: list[tuple[int, int]] = []  # when the calls of the host started, ended
-        super().__init__(graph, state)
+        super().__init__(recorded, state)
         self._stamps = [np.zeros((run.code.stamps, STAMP), np.int64) for run in self.code]
         first = len(self._table) - len(self._steps)
         runs = [k for k, (run, _) in enumerate(self._steps, first) if run is not None]
@@ -75,7 +75,7 @@ class TimedExecutable(NativeExecutable):
         self._order += calls
 
     def _plan(self) -> Plan:
-        return make_plan(self.graph, self._watch, stamps=True)
+        return make_plan(self.recorded.optimized, self._watch, stamps=True)
 
     def _call(self, call: HostCall, memory: Sequence[np.ndarray]) -> None:
         read = ticks()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,11 +13,13 @@ from typing import Any
 
 import llvmlite
 import llvmlite.binding as llvm
+import numpy as np
 
 from ...graph.graph import Graph, Node
-from ...graph.identity import Identity, identify
-from ...graph.types import DTYPES
+from ...graph.identity import identity, numbered
+from ...graph.types import DTYPES, dtype_of
 from ..measured import Stopwatch
+from ..recorded import Recorded
 from . import store
 from .cpu import host
 from .executable import Code, generate
@@ -25,7 +27,10 @@ from .ir import Buffer, HostCall, Window
 from .lower import lower
 
 WORTH_KEEPING = 0.05  # seconds; what is made in less is made again
-_MAKERS = ("backends", "graph", "ops")  # the parts of the package that code depends on
+_MAKERS = ("backends", "graph", "ops", "passes")  # the parts of the package that code depends on
+
+
+Given = tuple[str, int] | np.ndarray  # ("input" or "state", number), or a constant
 
 
 @dataclass(frozen=True)
@@ -41,13 +46,13 @@ class Plan:
     """What an executable is made of.
 
     Attributes:
-        given: the nodes behind the first slots of the pointer table after the arena's:
-            state, arguments and constants. A slot per output follows.
+        given: what is behind the first slots of the pointer table after the arena's. A slot
+            per output follows.
         arena: bytes of scratch memory.
         taps: where in the arena the graph's taps are after a run.
     """
 
-    given: tuple[Node, ...]
+    given: tuple[Given, ...]
     arena: int
     taps: tuple[Window, ...]
     segments: tuple[Segment, ...]
@@ -70,29 +75,40 @@ def make_plan(graph: Graph, watch: Stopwatch, stamps: bool = False) -> Plan:
         else Segment(None, calls)
         for k, (loops, calls) in enumerate(lowered.program.segments(), first)
     ]
-    given = lowered.slots[: len(lowered.slots) - len(graph.outputs)]
-    return Plan(given, lowered.arena, lowered.taps, tuple(segments))
+    leaves = lowered.slots[: len(lowered.slots) - len(graph.outputs)]
+    return Plan(_given(graph, leaves), lowered.arena, lowered.taps, tuple(segments))
 
 
-def find_plan(graph: Graph, watch: Stopwatch) -> Plan:
-    """Return the plan of ``graph``, from the store if it is there, else made and kept."""
+def _given(graph: Graph, leaves: Sequence[Node]) -> tuple[Given, ...]:
+    places = {n.id: ("input", k) for k, n in enumerate(graph.inputs)}
+    places |= {n.id: ("state", k) for k, n in enumerate(graph.state)}
+    return tuple(n.data if n.data is not None else places[n.id] for n in leaves)
+
+
+def find_plan(recorded: Recorded, watch: Stopwatch) -> Plan:
+    """Return the plan of a graph, from the store if it is there, else made and kept.
+
+    What is in the store is found without the passes, unless Python is called in between.
+    """
     with watch("store"):
-        identity = identify(graph) if store.folder() is not None else None
-        key = None if identity is None else _key(identity)
+        key = _key(recorded) if store.folder() is not None else None
         kept = None if key is None else store.load(key)
-        if identity is not None and kept is not None:
-            return _unpacked(kept, identity)
+        if kept is not None:
+            return _unpacked(kept, recorded)
     begin = time.perf_counter()
-    plan = make_plan(graph, watch)
-    if identity is not None and key is not None and time.perf_counter() - begin > WORTH_KEEPING:
+    plan = make_plan(recorded.optimized, watch)
+    if key is not None and time.perf_counter() - begin > WORTH_KEEPING:
         with watch("store"):
-            store.save(key, _packed(plan, identity))
+            store.save(key, _packed(plan, recorded.optimized))
     return plan
 
 
-def _key(identity: Identity) -> bytes:
-    text = "\n".join([engine(), repr(host()), identity.text])
-    return hashlib.sha256(text.encode()).digest()
+def _key(recorded: Recorded) -> bytes | None:
+    text = identity(recorded.graph)
+    if text is None:
+        return None
+    parts = [engine(), repr(host()), recorded.options, text]
+    return hashlib.sha256("\n".join(parts).encode()).digest()
 
 
 @cache
@@ -106,19 +122,19 @@ def engine() -> str:
     return f"{digest.hexdigest()} llvmlite {llvmlite.__version__} LLVM {llvm.llvm_version_info}"
 
 
-# A plan as bytes: the length of a head in JSON, the head, the object files one after another.
-# Nodes are written as their numbers in the graph's identity.
+# A plan as bytes: the length of a head in JSON, the head, then object files and constants one
+# after another. Nodes are written as their numbers in the graph (see `graph.identity`).
 
 
-def _packed(plan: Plan, identity: Identity) -> bytes:
-    number = {n.id: k for k, n in enumerate(identity.nodes)}
-    objects: list[bytes] = []
+def _packed(plan: Plan, graph: Graph) -> bytes:
+    number = {n.id: k for k, n in enumerate(numbered(graph))}
+    pieces: list[bytes] = []
     segments: list[Any] = []
     for segment in plan.segments:
         code = segment.code
         facts = None
         if code is not None:
-            objects += code.objects
+            pieces += code.objects
             sizes = [len(o) for o in code.objects]
             facts = [sizes, code.shared, code.barriers, code.nests, code.stamps]
         calls = [
@@ -126,32 +142,44 @@ def _packed(plan: Plan, identity: Identity) -> bytes:
             for c in segment.calls
         ]
         segments.append([facts, calls])
-    given = [number[n.id] for n in plan.given]
+    given: list[Any] = []
+    for what in plan.given:
+        if isinstance(what, np.ndarray):
+            pieces.append(what.tobytes())
+            given.append([dtype_of(what.dtype).name, what.shape])
+        else:
+            given.append(what)
     taps = [_window(w) for w in plan.taps]
     head = json.dumps([given, plan.arena, taps, segments]).encode()
-    return b"".join([len(head).to_bytes(8, "little"), head, *objects])
+    return b"".join([len(head).to_bytes(8, "little"), head, *pieces])
 
 
-def _unpacked(content: bytes, identity: Identity) -> Plan:
+def _unpacked(content: bytes, recorded: Recorded) -> Plan:
     start = 8 + int.from_bytes(content[:8], "little")
     given, arena, taps, segments = json.loads(content[8:start])
-    objects = _Pieces(content, start)
-    nodes = identity.nodes
-    return Plan(
-        tuple(nodes[k] for k in given),
-        arena,
-        tuple(map(_seen, taps)),
-        tuple(
-            Segment(
-                None if facts is None else _code(objects, *facts),
-                tuple(
-                    HostCall(nodes[k], tuple(map(_seen, arguments)), _seen(result), level)
-                    for k, arguments, result, level in calls
-                ),
-            )
-            for facts, calls in segments
-        ),
-    )
+    pieces = _Pieces(content, start)
+    nodes = numbered(recorded.optimized) if any(calls for _, calls in segments) else ()
+    made = [
+        Segment(
+            None if facts is None else _code(pieces, *facts),
+            tuple(
+                HostCall(nodes[k], tuple(map(_seen, arguments)), _seen(result), level)
+                for k, arguments, result, level in calls
+            ),
+        )
+        for facts, calls in segments
+    ]
+    behind = tuple(_found(pieces, kind, value) for kind, value in given)
+    return Plan(behind, arena, tuple(map(_seen, taps)), tuple(made))
+
+
+def _found(pieces: _Pieces, kind: str, value: Any) -> Given:
+    if kind in ("input", "state"):
+        return kind, value
+    constant = np.empty(value, DTYPES[kind].numpy)
+    (content,) = pieces.take([constant.nbytes])
+    constant.reshape(-1).view(np.uint8)[:] = np.frombuffer(content, np.uint8)
+    return constant
 
 
 @dataclass

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from ...graph.graph import Graph
 from ...graph.kinds import Scan
 from ...graph.storage import aligned
 from ...graph.types import TensorType
 from ..measured import Measured, Stopwatch
+from ..recorded import Recorded
 from .executable import Executable
 from .ir import HostCall, Program, Window
 from .lower import ARENA, lower
@@ -33,8 +33,9 @@ class NativeExecutable:
         taps: see `backends.Executable`.
     """
 
-    def __init__(self, graph: Graph, state: Sequence[np.ndarray]) -> None:
-        self.graph, self.state = graph, state
+    def __init__(self, recorded: Recorded, state: Sequence[np.ndarray]) -> None:
+        self.recorded, self.state = recorded, state
+        graph = recorded.graph
         self._watch = Stopwatch()
         plan = self._plan()
         self.arena_bytes = plan.arena
@@ -54,29 +55,28 @@ class NativeExecutable:
             if isinstance(call.node.op.kernel, Scan)
         }
         self.code = [code for code, _ in self._steps if code is not None]
-        known = {n.id: a for n, a in zip(graph.state, state, strict=True)}
-        position = {n.id: k for k, n in enumerate(graph.inputs)}
         self._inputs: list[tuple[int, int, np.ndarray | None]] = []  # slot, argument, own memory
+        for slot, what in enumerate(plan.given, 1):
+            if isinstance(what, np.ndarray):
+                self._put(slot, np.ascontiguousarray(what))
+            elif what[0] == "state":
+                self._put(slot, state[what[1]])
+            else:
+                own = self._own(slot, graph.inputs[what[1]].type)
+                self._inputs.append((slot, what[1], own))
         results = len(plan.given)
-        for k, node in enumerate(plan.given):
-            if node.id in position:
-                self._inputs.append((k + 1, position[node.id], self._own(k + 1, node.type)))
-                continue
-            array = known.get(node.id, node.data)
-            assert array is not None
-            self._put(k + 1, array if node.id in known else np.ascontiguousarray(array))
         self._outputs = [
             (results + k + 1, n.type, self._own(results + k + 1, n.type))
             for k, n in enumerate(graph.outputs)
         ]
 
     def _plan(self) -> Plan:
-        return find_plan(self.graph, self._watch)
+        return find_plan(self.recorded, self._watch)
 
     @cached_property
     def loops(self) -> Program:
         """The loop IR; ``print`` shows it."""
-        return lower(self.graph).program
+        return lower(self.recorded.optimized).program
 
     def __call__(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         table = self._table
@@ -105,7 +105,7 @@ class NativeExecutable:
         """Time a copy of the program; see `backends.Executable`."""
         from .measure import measure
 
-        return measure(self.graph, self.state, inputs, runs)
+        return measure(self.recorded, self.state, inputs, runs)
 
     def source(self, language: str, kernel: int | None = None) -> str:
         """Return the program as text; see `backends.Executable`."""
@@ -190,7 +190,7 @@ class Repeated:
     """
 
     def __init__(self, params: dict[str, Any]) -> None:
-        self.step = NativeExecutable(params["region"].graph, ())
+        self.step = NativeExecutable(Recorded.already(params["region"].graph), ())
         self.rows: int = params["rows"]
         self.length: int = params["length"]
         self.reverse: bool = params["reverse"]
