@@ -134,13 +134,45 @@ class Reduction:
     combine: str
 
 
+Order = tuple[int, ...]
+Border = tuple[int, int]  # before and after an axis
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """How a contraction would have its values lie in memory, for a backend that can choose.
+
+    An order names axes, outermost first; an axis that stands twice is cut into tiles, where it
+    stands first, and what is within a tile, where it stands last.
+
+    Attributes:
+        result: the order of the result; its last axis may go into vector lanes.
+        over: the order of the sum's axes.
+        inputs: the orders of the inputs.
+        borders: for each axis of each input, how many zeros there are before and after it.
+        params: the op's params where the inputs have their borders, and the index along an axis
+            counts from the first zero.
+        long: the sum runs through all of its inputs for each element of the result, so that it is
+            best taken in pieces.
+    """
+
+    result: Order
+    over: Order
+    inputs: tuple[Order, ...]
+    borders: tuple[tuple[Border, ...], ...]
+    params: dict[str, Any]
+    long: bool = False
+
+
 @dataclass(frozen=True)
 class Contraction:
     """``over(types, **params)`` gives the extents, ``term(b, i, k, *reads, types, **params)``
-    the two factors whose products are summed."""
+    the two factors whose products are summed. ``arrange(types, **params)`` is an `Arrangement`,
+    or None where it is best left as it is."""
 
     over: Callable[..., tuple[int, ...]]
     term: Callable[..., tuple[Scalar, Scalar]]
+    arrange: Callable[..., Arrangement | None] | None = None
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,14 @@ framework of the field the kernel is not flipped; what mathematics calls convolu
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from ..errors import DTypeError, ShapeError
-from ..graph.kinds import Contraction
+from ..graph.kinds import Arrangement, Contraction
 from ..graph.op import Misuse, Op, Sample
 from ..graph.tensor import apply
 from ..graph.types import Shape, TensorType
@@ -141,6 +142,86 @@ def _weight_gradient_term(
     return guarded(b, tests, lambda: x([n, group, c, *at])), g([n, group, o, *places])
 
 
+# Channels last: they go into lanes, and a tap reads neighbours. Weights of a block of channels
+# stand together. Windows that leave an image find zeros there.
+
+_FEWEST = 4  # channels that are worth lanes
+
+
+def _places_of(windows: Windows) -> tuple[int, ...]:
+    return tuple(range(3, 3 + len(windows)))
+
+
+def _images_order(windows: Windows) -> tuple[int, ...]:
+    return (0, 1, *_places_of(windows), 2, 2)
+
+
+def _taps_first(windows: Windows) -> tuple[int, ...]:
+    """The order of a sum over channels and taps: channels inside."""
+    return (*range(1, 1 + len(windows)), 0)
+
+
+def _reached(windows: Windows) -> tuple[tuple[int, int], ...]:
+    """Zeros around images, so that all taps of all windows lie on something."""
+    around = ((w.before, max(w.span - w.before - w.length, 0)) for w in windows)
+    return ((0, 0),) * 3 + tuple(around)
+
+
+def _inside(windows: Windows) -> Windows:
+    """The same windows over images with zeros around them."""
+    return tuple(replace(w, length=max(w.before + w.length, w.span), before=0) for w in windows)
+
+
+def _conv_arrangement(types: Any, windows: Windows) -> Arrangement | None:
+    w = types[1]
+    if w.shape[0] > 1 or w.shape[1] < _FEWEST:
+        return None
+    images, places = _images_order(windows), _places_of(windows)
+    return Arrangement(
+        images,
+        _taps_first(windows),
+        (images, (0, 1, *places, 2, 1)),
+        (_reached(windows), ((0, 0),) * len(w.shape)),
+        {"windows": _inside(windows)},
+    )
+
+
+def _conv_transpose_arrangement(types: Any, windows: Windows) -> Arrangement | None:
+    w = types[1]
+    if w.shape[0] > 1 or w.shape[2] < _FEWEST or any(v.stride > 1 for v in windows):
+        return None
+    images, places = _images_order(windows), _places_of(windows)
+    around, inside = [(0, 0)] * 3, []
+    for v in windows:
+        before = max((v.kernel - 1) * v.dilation - v.before, 0)
+        after = max(v.length + v.before - v.count, 0)
+        around.append((before, after))
+        count = before + v.count + after
+        inside.append(replace(v, before=v.before + before, count=count))
+    return Arrangement(
+        images,
+        _taps_first(windows),
+        (images, (0, 2, *places, 1, 2)),
+        (tuple(around), ((0, 0),) * len(w.shape)),
+        {"windows": tuple(inside)},
+    )
+
+
+def _weight_gradient_arrangement(types: Any, windows: Windows) -> Arrangement | None:
+    g = types[1]
+    if g.shape[1] > 1 or g.shape[2] < _FEWEST:
+        return None
+    images = _images_order(windows)
+    return Arrangement(
+        (0, 2, 1, *_places_of(windows), 1),
+        tuple(range(1 + len(windows))),
+        (images, images),
+        (_reached(windows), ((0, 0),) * len(g.shape)),
+        {"windows": _inside(windows)},
+        long=True,
+    )
+
+
 # batch, groups, out and in channels of a group, windows
 _CASES: tuple[tuple[int, int, int, int, Windows], ...] = (
     (2, 1, 5, 3, (Window(5, 3, 3), Window(7, 3, 5))),
@@ -180,7 +261,11 @@ CONV: Op = Op(
     name="conv",
     infer=_conv_type,
     reference=_conv_reference,
-    kernel=Contraction(over=lambda types, windows: types[1].shape[2:], term=_conv_term),
+    kernel=Contraction(
+        over=lambda types, windows: types[1].shape[2:],
+        term=_conv_term,
+        arrange=_conv_arrangement,
+    ),
     gradient=(
         lambda g, y, x, w, windows: apply(CONV_TRANSPOSE, g, w, windows=windows),
         lambda g, y, x, w, windows: apply(CONV_WEIGHT_GRADIENT, x, g, windows=windows),
@@ -217,6 +302,7 @@ CONV_TRANSPOSE: Op = Op(
     kernel=Contraction(
         over=lambda types, windows: (types[1].shape[1], *(w.covers for w in windows)),
         term=_conv_transpose_term,
+        arrange=_conv_transpose_arrangement,
     ),
     gradient=(
         lambda h, y, g, w, windows: apply(CONV, h, w, windows=windows),
@@ -248,6 +334,7 @@ CONV_WEIGHT_GRADIENT: Op = Op(
     kernel=Contraction(
         over=lambda types, windows: (types[1].shape[0], *types[1].shape[3:]),
         term=_weight_gradient_term,
+        arrange=_weight_gradient_arrangement,
     ),
     gradient=(
         lambda h, y, x, g, windows: apply(CONV_TRANSPOSE, g, h, windows=windows),

@@ -2,6 +2,9 @@
 
 From the graph to loops, by `lower`:
 
+    arrange     which values lie in memory in another order than row by row
+    layout      where an element lies, and the order of the loops
+    border      zeros around a value
     roots       which values are stored, which are computed where they are used
     vocabulary  the words of scalar rules, spoken in loop IR
     recipe      how one root's elements are computed, as an expression over loop variables

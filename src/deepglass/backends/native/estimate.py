@@ -20,7 +20,9 @@ from .work import Item, Work
 _LATENCY = 4.0  # cycles from one addition to the next that needs its result
 _ENOUGH = 8  # accumulators that keep the adders busy; more partial sums do not help
 _TEMPORARIES = 4  # registers an expression needs besides its operands
-_SPARE = 2  # registers left to the instruction scheduler
+_SPARE = 1  # registers left to the instruction scheduler
+_SPILL = 1.5  # cycles of a register that is stored and loaded again, which nothing hides
+_BESIDE = 0.35  # share of the loads that additions do not hide, or the other way round
 _NARROW = 0.6  # cost of an instruction on few lanes
 _SHORT, _MOST_CHOICES = 8, 64  # axes that choose what is computed: length, points in a block
 _REST = 0.03  # what another copy of the code for the rest of an axis may cost
@@ -187,6 +189,8 @@ def _widths(shape: Shape, axis: int, c: Lanes, extent: int) -> list[int]:
         return [n for n in (1, 2, 4) if n <= extent] if partial else [1]
     if shape.serial(axis):
         return [1]
+    if c.vector in shape.outer and axis != c.vector and _panels(shape, axis, c.vector):
+        return [1]
     equal = {-(-extent // n) for n in range(1, min(extent, 64) + 1)}
     return sorted(n for n in equal | {1, 2, 3, 4} if n <= min(extent, 16))
 
@@ -200,6 +204,12 @@ def _map_blocks(shape: Shape, c: Lanes, steps: Sequence[int]) -> Iterator[list[i
     whole = [a for a in shape.work.choices if a != c.vector and steps[a] <= _SHORT]
     if whole and prod(steps[a] for a in whole) <= _MOST_CHOICES:
         yield [steps[a] if a in whole else 1 for a in range(len(steps))]
+
+
+def _panels(shape: Shape, axis: int, vector: int) -> bool:
+    """Whether what is read along the lanes is another panel for each point of an axis: points
+    that share nothing with it."""
+    return any(i.element and abs(i.step(vector)) == 1 and axis in i.axes for i in shape.work.body)
 
 
 def _map_vectors(work: Work) -> int:
@@ -266,9 +276,9 @@ class _Model:
         if len(operands) > 1:  # one operand can be taken from memory piece by piece
             live = live + np.sum(operands, axis=0) - np.max(operands, axis=0)
         spilled = np.maximum(0, sums + live + 1 - shape.cpu.registers)
-        loads = loads + 2.0 * spilled
         most = np.maximum(np.maximum(arithmetic, loads), _LATENCY)
-        return np.asarray(most + 0.15 * np.minimum(arithmetic, loads) + 1.0)
+        hidden = np.minimum(arithmetic, loads)
+        return np.asarray(most + _BESIDE * hidden + _SPILL * spilled + 1.0)
 
     def _fetch_cycles(self) -> Array:
         """Bringing what one block's reduction reads from the caches it fits in."""

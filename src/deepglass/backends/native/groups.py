@@ -20,7 +20,7 @@ from math import prod
 from ...graph.graph import Node
 from ...graph.kinds import Host, Scatter
 from .ir import Axis
-from .recipe import Read, Recipe, domain, identity, without_ones
+from .recipe import Read, Recipe
 from .vocabulary import index_of
 
 MOST_CHAINED = 6  # roots after the first that may follow one another in one set of loops
@@ -198,14 +198,13 @@ def _same_loops(a: Recipe, b: Recipe) -> bool:
 
 def at_own_element(read: Read, axes: tuple[Axis, ...]) -> bool:
     """Whether the read is of the element that the loops over ``axes`` stand at."""
-    shape = read.source.type.shape
-    return domain(shape) == axes and read.index == without_ones(shape, identity(shape, axes))
+    return read.layout.axes() == axes and read.index == read.layout.at()
 
 
 def in_own_row(read: Read, rows: Axis) -> bool:
     """Whether the read stays in the row that the loop over ``rows`` stands at."""
-    first = next((n for n in read.source.type.shape if n != 1), 1)
-    return first == rows.extent and read.row == index_of(rows)
+    parts = read.layout.parts
+    return bool(parts) and parts[0].extent == rows.extent and read.row == index_of(rows)
 
 
 def assign_levels(grouping: Grouping, updated: dict[int, Node]) -> None:

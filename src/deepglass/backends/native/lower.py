@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 from ...graph.graph import ALIAS, Graph, Node, derived
 from ...graph.kinds import Contraction, Host, Leaf, Scatter
+from .arrange import arrange
+from .border import clear
 from .groups import Group, Grouping, assign_levels, at_own_element
 from .ir import (
     Axis,
@@ -22,8 +24,9 @@ from .ir import (
     Window,
     conjunction,
 )  # fmt: skip
+from .layout import row_major, with_ones, without_ones
 from .memory import Lifetime, aligned_size, place
-from .recipe import Evaluator, Recipe, domain, identity, linear, make, result
+from .recipe import Evaluator, Recipe, make, result, visited
 from .reduce import least
 from .roots import base, find_roots, is_leaf, is_number
 from .slices import is_long, sliced
@@ -57,7 +60,7 @@ def lower(graph: Graph) -> Lowered:
 
 class _Lowering:
     def __init__(self, graph: Graph) -> None:
-        self.graph = _with_own_results(graph)
+        self.graph, self.layouts = arrange(_with_own_results(graph))
         self.aside: set[int] = set()  # ids of roots that are only looked at
         self.roots = self._find_roots()
         self.stored = {n.id for n in self.roots}
@@ -83,20 +86,24 @@ class _Lowering:
     def _find_roots(self) -> list[Node]:
         """The roots of the graph without taps, and behind them those of the taps alone."""
         without = replace(self.graph, taps=())
-        roots = find_roots(without)
+        wanted = self.layouts.wanted
+        roots = find_roots(without, wanted)
         if self.graph.taps:
             inner = {n.id for n in without.nodes()}
-            besides = [n for n in find_roots(self.graph) if n.id not in inner]
+            besides = [n for n in find_roots(self.graph, wanted) if n.id not in inner]
             self.aside = {n.id for n in besides}
             roots += besides
         return roots
 
     def _evaluator(self) -> Evaluator:
-        return Evaluator(self.stored, self._buffer)
+        return Evaluator(self.stored, self.layouts, self._buffer)
 
     def _buffer(self, node: Node) -> Buffer:
-        known = self.buffers.get(node.id)
-        return known or Buffer(f"v{node.id}", node.type.dtype, node.type.size, ARENA)
+        return self.buffers.get(node.id) or self._in_arena(node, 0)
+
+    def _in_arena(self, node: Node, offset: int) -> Buffer:
+        size = self.layouts.of(node).size
+        return Buffer(f"v{node.id}", node.type.dtype, size, ARENA, offset)
 
     # State ----------------------------------------------------------------------------
 
@@ -160,16 +167,16 @@ class _Lowering:
                 last = max(self._last_reads(root, group, final), default=None)
                 if last is not None:
                     nodes.append(root)
-                    lifetimes.append(Lifetime(root.type.bytes, group.level, last))
-        offsets, size = place(lifetimes)
+                    size = self.layouts.of(root).size * root.type.dtype.bytes
+                    lifetimes.append(Lifetime(size, group.level, last))
+        offsets, total = place(lifetimes)
         for tap in self.graph.taps:  # they stay
             nodes.append(tap)
-            offsets.append(size)
-            size += aligned_size(tap.type.bytes)
+            offsets.append(total)
+            total += aligned_size(tap.type.bytes)
         for node, offset in zip(nodes, offsets, strict=True):
-            name = f"v{node.id}"
-            self.buffers[node.id] = Buffer(name, node.type.dtype, node.type.size, ARENA, offset)
-        return size
+            self.buffers[node.id] = self._in_arena(node, offset)
+        return total
 
     def _last_reads(self, root: Node, group: Group, final: int) -> Iterator[int]:
         """Levels at which the stored value is read: by other groups, by loops that gather in it."""
@@ -194,15 +201,17 @@ class _Lowering:
                 calls += self._host_calls(group)
                 continue
             nests = self._scatter(group) if group.scatters else self._nests(group)
-            said = [_labelled(nest, group.members) for nest in nests]
-            levels.setdefault(group.level, {}).setdefault(group.rows, []).extend(said)
-        phases = [
-            tuple(_phase(rows, nests) for rows, nests in by_rows.items())
-            for _, by_rows in sorted(levels.items())
+            loops = [*self._borders(group), *((group.rows, nest) for nest in nests)]
+            by_rows = levels.setdefault(group.level, {})
+            for rows, nest in loops:
+                by_rows.setdefault(rows, []).append(_labelled(nest, group.members))
+        program = [
+            tuple(_phase(rows, nests) for rows, nests in phases.items())
+            for _, phases in sorted(levels.items())
         ]
         if self.commits:
-            phases.append((Phase(tuple(self._commit(s, v) for s, v in self.commits)),))
-        return Program(tuple(phases), tuple(self.buffers.values()), tuple(calls))
+            program.append((Phase(tuple(self._commit(s, v) for s, v in self.commits)),))
+        return Program(tuple(program), tuple(self.buffers.values()), tuple(calls))
 
     def _host_calls(self, group: Group) -> Iterator[HostCall]:
         """The call that computes a root, unless nobody reads it."""
@@ -212,32 +221,41 @@ class _Lowering:
             result = Window(self.buffers[root.id], root.type.shape)
             yield HostCall(root, tuple(arguments), result, group.level)
 
+    def _borders(self, group: Group) -> Iterator[tuple[Axis | None, Nest]]:
+        """The loops that clear borders, and the rows they share with others."""
+        for member in group.members:
+            layout = self.layouts.of(member.root)
+            if layout.bordered and member.root.id in self.buffers:
+                yield from clear(self.buffers[member.root.id], layout, group.rows)
+
     def _is_sliced(self, group: Group) -> bool:
         """Whether the group's sum gathers in memory, slice by slice."""
-        root = group.members[0].root
-        product = isinstance(root.op.kernel, Contraction) and root.type.dtype.is_float
-        return product and is_long(group.axes, group.over) and root.id not in self.in_place
+        first = group.members[0]
+        product = isinstance(first.root.op.kernel, Contraction) and first.root.type.dtype.is_float
+        long = first.outside > 0 or is_long(group.axes, group.over)
+        return product and long and first.root.id not in self.in_place
 
     def _nests(self, group: Group) -> list[Nest]:
         nest = self._nest(group)
         if not self._is_sliced(group):
             return [nest]
-        root = group.members[0].root
-        where = linear(root.type.shape, identity(root.type.shape, group.axes))
-        return sliced(nest, self.buffers[root.id], where)
+        first = group.members[0]
+        layout = self.layouts.of(first.root)
+        where = layout.position(layout.at())
+        return sliced(nest, self.buffers[first.root.id], where, first.outside)
 
     def _nest(self, group: Group) -> Nest:
         evaluator = self._evaluator()
         accums, stores = [], []
         for member in group.members:
             recipe = make(member.root, evaluator)
-            shape = member.root.type.shape
-            at = identity(shape, group.axes)
+            layout = self.layouts.of(member.root)
+            at = with_ones(member.root.type.shape, layout.at())
             evaluator.known[member.root.id, at] = result(recipe)
             if recipe.accum is not None:
                 accums.append(recipe.accum)
             if member.root.id in self.buffers:
-                where = linear(shape, at)
+                where = layout.position(layout.at())
                 aside = member.root.id in self.watched
                 target = self.buffers[member.root.id]
                 stores.append(Store(target, where, result(recipe), aside=aside))
@@ -251,12 +269,12 @@ class _Lowering:
         target = self.buffers[root.id]
         shape = root.type.shape
         recipe = make(root, self._evaluator())
-        where = linear(shape, identity(shape, recipe.axes))
+        layout = row_major(shape)
+        where = layout.position(layout.at())
         yield Nest(recipe.axes, (Store(target, where, result(recipe)),))
         evaluator = self._evaluator()
         given = root.inputs[2]
-        axes = domain(given.type.shape)
-        at = identity(given.type.shape, axes)
+        axes, at = visited(given.type.shape, "i")
         read, types = evaluator.readers(root)[1], tuple(i.type for i in root.inputs)
         places = kernel.target(evaluator.b, at, read, types=types, **root.params)
         index = [as_index(i) for i in places]
@@ -269,7 +287,7 @@ class _Lowering:
             ]
         )
         value = as_expr(evaluator.value(given, at))
-        place = linear(shape, index)
+        place = layout.position(without_ones(shape, index))
         if inside is not None:  # an index outside leaves the first element as it is
             nothing = Const(0 if kernel.combine == "add" else least(value.dtype), value.dtype)
             value = Call("where", (inside, value, nothing), value.dtype)
@@ -279,10 +297,10 @@ class _Lowering:
         yield Nest(axes, (store,))
 
     def _commit(self, state: Node, value: Node) -> Nest:
-        axes = domain(state.type.shape)
-        where = linear(state.type.shape, identity(state.type.shape, axes))
-        load = as_expr(self._evaluator().value(value, identity(value.type.shape, axes)))
-        store = Store(self.buffers[state.id], where, load)
+        layout = row_major(state.type.shape)
+        axes, at = visited(state.type.shape, "i")
+        load = as_expr(self._evaluator().value(value, at))
+        store = Store(self.buffers[state.id], layout.position(layout.at()), load)
         return Nest(axes, (store,), label="copy", layer=state.name, source=value.source)
 
 
@@ -330,6 +348,6 @@ def _chunk_size(rows: int, gathers: bool) -> int:
 
 def _labelled(nest: Nest, members: Sequence[Recipe]) -> Nest:
     """Let the nest tell what it computes, for which layer, and from which line."""
-    label = " + ".join(m.root.op.name for m in members)
+    label = nest.label or " + ".join(m.root.op.name for m in members)
     layer = next((m.root.path for m in members if m.root.path), "")
     return replace(nest, label=label, layer=layer, source=members[0].root.source)

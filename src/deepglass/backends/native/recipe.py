@@ -10,17 +10,30 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from math import prod
 from typing import Any
 
 from ...errors import BackendError
 from ...graph.graph import Node
-from ...graph.kinds import After, Contraction, Elementwise, Host, Pull, Reduction, Scatter, View
+from ...graph.kinds import (
+    After,
+    Border,
+    Contraction,
+    Elementwise,
+    Host,
+    Pull,
+    Reduction,
+    Scatter,
+    View,
+)
 from ...graph.types import Shape
+from .arrange import Layouts
 from .ir import Acc, Accum, Axis, Buffer, Call, Const, Expr, Index, Load
+from .layout import Indices, Layout, in_pieces, row_major, significant, with_ones, without_ones
 from .roots import base, is_leaf, is_number, same_without_ones
-from .vocabulary import LoopVocabulary, Scalar, add_index, as_expr, as_index, index_of, scale_index
+from .vocabulary import LoopVocabulary, Scalar, as_expr, as_index
 
-Indices = tuple[Index, ...]
+PIECE = 192 * 1024  # bytes that a piece of a long sum reads, less than the second cache holds
 
 
 @dataclass(frozen=True)
@@ -29,66 +42,48 @@ class Read:
 
     Attributes:
         source: the stored node.
+        layout: how it lies in memory.
         index: where, in the source's own shape without axes of length 1; None if unknown.
-        row: the index along the source's first axis that is longer than 1; None if unknown.
+        row: the index along the outermost axis in memory; None if unknown.
     """
 
     source: Node
+    layout: Layout
     index: Indices | None
     row: Index | None
 
 
 @dataclass
 class Recipe:
-    """The loops of one root and what it reads."""
+    """The loops of one root and what it reads.
+
+    Attributes:
+        outside: so many of the first loops of ``over`` visit pieces of the sum, each of which can
+            be added to what is in memory.
+    """
 
     root: Node
     axes: tuple[Axis, ...]
     over: tuple[Axis, ...] = ()
     accum: Accum | None = None
     expr: Expr | None = None
+    outside: int = 0
     reads: list[Read] = field(default_factory=list)
 
 
-def domain(shape: Shape, letter: str = "i") -> tuple[Axis, ...]:
-    """Return one axis per length other than 1."""
-    lengths = [n for n in shape if n != 1]
-    return tuple(Axis(f"{letter}{k}", n) for k, n in enumerate(lengths))
-
-
-def identity(shape: Shape, axes: Sequence[Axis]) -> Indices:
-    """Return the index of the element that the loops over ``axes`` stand at."""
-    rest = iter(axes)
-    return tuple(Index() if n == 1 else index_of(next(rest)) for n in shape)
-
-
-def without_ones(shape: Shape, index: Sequence[Any]) -> tuple[Any, ...]:
-    return tuple(i for n, i in zip(shape, index, strict=True) if n != 1)
-
-
-def strides(shape: Shape) -> tuple[int, ...]:
-    steps, step = [], 1
-    for n in reversed(shape):
-        steps.append(step)
-        step *= n
-    return tuple(reversed(steps))
-
-
-def linear(shape: Shape, index: Sequence[Index]) -> Index:
-    """Return the position of an element in row-major memory."""
-    total = Index()
-    for i, n, step in zip(index, shape, strides(shape), strict=True):
-        if n != 1:
-            total = add_index(total, scale_index(i, step))
-    return total
+def visited(shape: Shape, letter: str) -> tuple[tuple[Axis, ...], Indices]:
+    """Return loops over ``shape``, row by row, and the index of the element they stand at."""
+    layout = row_major(shape)
+    return layout.axes(letter), with_ones(shape, layout.at(letter))
 
 
 class Evaluator:
     """Turns nodes at an index into expressions.
 
     Args:
-        buffer_of: the memory of a stored node.
         stored: ids of the nodes in memory.
+        layouts: how they lie there.
+        buffer_of: the memory of a stored node.
         known: expressions for nodes at the index the loops stand at, for nests that compute
             several roots: (node id, index) to expression.
     """
@@ -96,11 +91,13 @@ class Evaluator:
     def __init__(
         self,
         stored: set[int],
+        layouts: Layouts,
         buffer_of: Callable[[Node], Buffer],
         known: dict[tuple[int, Indices], Expr] | None = None,
     ) -> None:
         self.b = LoopVocabulary()
         self.stored = stored
+        self.layouts = layouts
         self.buffer_of = buffer_of
         self.known: dict[tuple[int, Indices], Scalar] = dict(known or {})
         self.reads: list[Read] = []
@@ -144,13 +141,30 @@ class Evaluator:
         """Note whatever the whole of ``nodes`` is computed from as read, from everywhere."""
         first = len(self.reads)
         for node in nodes:
-            self.value(node, identity(node.type.shape, domain(node.type.shape, "j")))
-        waited = [Read(r.source, None, None) for r in self.reads[first:] if not is_leaf(r.source)]
+            self.value(node, visited(node.type.shape, "j")[1])
+        waited = [self.everywhere(r.source) for r in self.reads[first:] if not is_leaf(r.source)]
         self.reads[first:] = waited
+
+    def everywhere(self, node: Node) -> Read:
+        """A read of the whole of a stored node."""
+        return Read(node, self.layouts.of(node), None, None)
 
     def readers(self, node: Node) -> list[Callable[[Sequence[Scalar]], Scalar]]:
         """Return a function per input that reads it at any index."""
         return [partial(self._checked, i) for i in node.inputs]
+
+    def bordered_readers(
+        self, node: Node, borders: Sequence[Sequence[Border]]
+    ) -> list[Callable[[Sequence[Scalar]], Scalar]]:
+        """The same where indices count from the first zero of a border, which may be read."""
+        return [
+            partial(self._from_border, i, border)
+            for i, border in zip(node.inputs, borders, strict=True)
+        ]
+
+    def _from_border(self, node: Node, border: Sequence[Border], index: Sequence[Scalar]) -> Scalar:
+        before = [Index(constant=b) for b, _ in border]
+        return self.value(node, [self.b.sub(i, b) for i, b in zip(index, before, strict=True)])
 
     def _checked(self, node: Node, index: Sequence[Scalar]) -> Scalar:
         """Read where an index from memory may point: outside, the value is NaN (or 0)."""
@@ -181,18 +195,15 @@ class Evaluator:
 
     def _load(self, node: Node, shape: Shape, at: Indices) -> Load:
         """Load from ``node``, seen under ``shape``."""
-        own = node.type.shape
-        inner = without_ones(shape, at)
-        leading = next((n for n in shape if n != 1), 1)
-        first = next((n for n in own if n != 1), 1)
-        self.reads.append(
-            Read(
-                node,
-                inner if same_without_ones(own, shape) else None,
-                inner[0] if inner and leading == first else None,
-            )
-        )
-        return Load(self.buffer_of(node), linear(shape, at))
+        layout, inner = self.layouts.of(node), without_ones(shape, at)
+        same = same_without_ones(node.type.shape, shape)
+        if not same:  # seen under another shape, it lies row by row
+            seen = row_major(shape)
+            first = seen.shape[:1] == layout.shape[:1]
+            self.reads.append(Read(node, layout, None, seen.row(inner) if first else None))
+            return Load(self.buffer_of(node), seen.position(inner))
+        self.reads.append(Read(node, layout, inner, layout.row(inner)))
+        return Load(self.buffer_of(node), layout.position(inner))
 
 
 def loads(x: Scalar) -> bool:
@@ -219,28 +230,20 @@ def _types(node: Node) -> tuple[Any, ...]:
 
 def make(root: Node, evaluator: Evaluator) -> Recipe:
     """Return the recipe of ``root``."""
-    kernel = root.op.kernel
-    axes = domain(root.type.shape)
-    at = identity(root.type.shape, axes)
+    kernel, shape = root.op.kernel, root.type.shape
+    layout = evaluator.layouts.of(root)
+    axes, at = layout.axes(), with_ones(shape, layout.at())
     if isinstance(kernel, Reduction):
         recipe = _reduction(root, axes, at, evaluator)
     elif isinstance(kernel, Contraction):
-        extents = kernel.over(_types(root), **root.params)
-        over = domain(extents, "k")
-        k = identity(extents, over)
-        left, right = kernel.term(
-            evaluator.b, at, k, *evaluator.readers(root), types=_types(root), **root.params
-        )
-        product = as_expr(evaluator.b.mul(left, right))
-        recipe = Recipe(root, axes, over, Accum(f"sum{root.id}", "add", product))
+        recipe = _contraction(root, axes, at, evaluator)
     elif isinstance(kernel, Scatter):
         recipe = Recipe(root, axes, expr=as_expr(evaluator.value(root.inputs[0], at)))
         for added in root.inputs[1:]:  # read by the loops that combine; noted here
-            shape = added.type.shape
-            evaluator.value(added, identity(shape, domain(shape, "j")))
+            evaluator.value(added, visited(added.type.shape, "j")[1])
     elif isinstance(kernel, Host):
         recipe = Recipe(root, axes)
-        evaluator.reads += [Read(base(i), None, None) for i in root.inputs]
+        evaluator.reads += [evaluator.everywhere(base(i)) for i in root.inputs]
     else:
         recipe = Recipe(root, axes, expr=as_expr(evaluator.compute(root, at)))
     if recipe.accum is not None and not recipe.over:
@@ -249,12 +252,32 @@ def make(root: Node, evaluator: Evaluator) -> Recipe:
     return recipe
 
 
+def _contraction(root: Node, axes: tuple[Axis, ...], at: Indices, evaluator: Evaluator) -> Recipe:
+    kernel, types = root.op.kernel, _types(root)
+    assert isinstance(kernel, Contraction)
+    wish = evaluator.layouts.wishes.get(root.id)
+    params = wish.params if wish else root.params
+    readers = evaluator.bordered_readers(root, wish.borders) if wish else evaluator.readers(root)
+    extents = kernel.over(types, **params)
+    over, k = visited(extents, "k")
+    outside = 0
+    if wish and wish.long:
+        read = sum(t.bytes for t in types) // max(prod(extents), 1)
+        loops, outside = in_pieces(row_major(extents).shape, max(PIECE // read, 1))
+        over, k = loops.axes("k"), with_ones(extents, loops.at("k"))
+    elif wish:
+        over = tuple(over[axis] for axis in significant(extents, wish.over))
+    left, right = kernel.term(evaluator.b, at, k, *readers, types=types, **params)
+    product = as_expr(evaluator.b.mul(left, right))
+    return Recipe(root, axes, over, Accum(f"sum{root.id}", "add", product), outside=outside)
+
+
 def _reduction(root: Node, axes: tuple[Axis, ...], at: Indices, evaluator: Evaluator) -> Recipe:
     kernel, source = root.op.kernel, root.inputs[0]
     assert isinstance(kernel, Reduction)
     dims, shape = root.params["dim"], source.type.shape
-    over = domain(tuple(shape[d] for d in dims), "k")
-    inner = iter(identity(tuple(shape[d] for d in dims), over))
+    over, summed = visited(tuple(shape[d] for d in dims), "k")
+    inner = iter(summed)
     outer = iter(at if not root.params["keepdim"] else
                  [i for d, i in enumerate(at) if d not in dims])  # fmt: skip
     index = [next(inner) if d in dims else next(outer) for d in range(len(shape))]

@@ -53,10 +53,10 @@ def same_without_ones(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
     return [n for n in a if n != 1] == [n for n in b if n != 1]
 
 
-def find_roots(graph: Graph) -> list[Node]:
-    """Return the nodes to store, inputs first."""
+def find_roots(graph: Graph, wanted: frozenset[int] = frozenset()) -> list[Node]:
+    """Return the nodes to store, inputs first, those whose ids are ``wanted`` among them."""
     nodes = graph.nodes()
-    roots = {n.id for n in graph.results if not is_leaf(n)}
+    roots = {n.id for n in graph.results if not is_leaf(n)} | wanted
     roots |= {n.id for n in nodes if isinstance(n.op.kernel, ANCHORS)}
     users: dict[int, list[Node]] = {}
     for node in nodes:
@@ -110,7 +110,7 @@ def _store_inputs(node: Node, costs: dict[int, float], roots: set[int]) -> None:
         _store(base(node.inputs[0]), roots)
     elif isinstance(node.op.kernel, Contraction):
         for source in node.inputs:
-            _store(_moved(source), roots)
+            _store(_moved(source, roots), roots)
     elif isinstance(node.op.kernel, Reduction):
         source = node.inputs[0]
         if 0 in node.params["dim"] and costs[source.id] >= WORTH_SHARING:
@@ -118,16 +118,16 @@ def _store_inputs(node: Node, costs: dict[int, float], roots: set[int]) -> None:
     elif isinstance(node.op.kernel, Pull) and node.op.kernel.reuse is not None:
         types = tuple(i.type for i in node.inputs)
         if node.op.kernel.reuse(types, **node.params) > 1:
-            _store(_moved(node.inputs[0]), roots)
+            _store(_moved(node.inputs[0], roots), roots)
     elif isinstance(node.op.kernel, Pull) and guarded(node):
         for source in node.inputs:
             if 2 * source.type.size <= node.type.size and costs[source.id] >= WORTH_SHARING:
                 _store(source, roots)  # most lanes would compute it in vain
 
 
-def _moved(node: Node) -> Node:
+def _moved(node: Node, roots: set[int]) -> Node:
     """Return what a chain of views and single-input movements takes its elements from."""
-    while _moves(node):
+    while _moves(node) and node.id not in roots:
         if isinstance(node.op.kernel, Pull) and node.op.kernel.reuse is not None:
             break  # it computes
         node = node.inputs[0]

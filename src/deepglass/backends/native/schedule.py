@@ -66,8 +66,10 @@ def _cheapest(shape: Shape) -> Choice:
 
 
 def _order(shape: Shape, vector: int) -> tuple[int, ...]:
-    """Loops: as given, but the vector axis of a map last, and the axes of an operand that
-    does not fit the cache first, so that it is read once."""
+    """Loops: as given, but the vector axis of a map last. Of a sum's loops those over panels, the
+    tiles of what is read along the lanes, come right after the first, so that a panel stays in
+    the cache; else the axes of an operand that does not fit the cache first, so that it is read
+    once."""
     outer = list(shape.outer)
     if any(map(shape.serial, outer)):
         return (*outer, *shape.inner)
@@ -75,6 +77,11 @@ def _order(shape: Shape, vector: int) -> tuple[int, ...]:
         outer.sort(key=lambda a: a == vector)
         return tuple(outer)
     loads = [i for i in shape.work.body if i.element]
+    panels = {a for i in loads if abs(i.step(vector)) == 1 for a in i.axes} - {vector}
+    tiles = [a for a in outer[1:] if a in panels]
+    if vector in shape.outer and tiles:
+        rest = [a for a in outer[1:] if a not in panels]
+        return (outer[0], *tiles, *rest, *shape.inner)
     largest = max(loads, key=lambda i: _footprint(shape, i), default=None)
     if largest is not None and _footprint(shape, largest) > _CACHE:
         outer.sort(key=lambda a: a not in largest.axes)

@@ -14,6 +14,7 @@ for every block of the result. Sums of sums also lose less to rounding.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from . import ir
@@ -28,21 +29,17 @@ def is_long(axes: tuple[ir.Axis, ...], over: tuple[ir.Axis, ...]) -> bool:
     return len(over) == 1 and over[0].extent > LONG and len(axes) >= 2
 
 
-def sliced(nest: ir.Nest, target: ir.Buffer, where: ir.Index) -> list[ir.Nest]:
-    """Return the nests that take the place of ``nest``; the sum gathers at ``target[where]``."""
-    (accum,), (k,) = nest.accums, nest.over
-    zero = ir.Store(target, where, ir.Const(0, accum.dtype))
+def sliced(nest: ir.Nest, target: ir.Buffer, where: ir.Index, outside: int) -> list[ir.Nest]:
+    """Return the nests that take the place of ``nest``; the sum gathers at ``target[where]``.
+
+    Args:
+        outside: so many of the first axes of the sum already go from slice to slice.
+    """
+    zero = ir.Store(target, where, ir.Const(0, nest.accums[0].dtype))
     nests = [ir.Nest(nest.axes, (zero,))]
-    count, rest = divmod(k.extent, SLICE)
-    part = ir.Axis("part", count)
-    for length, before in ((SLICE, ((part, SLICE),)), (rest, ())):
-        if length:
-            inner = ir.Axis(k.name, length)
-            start = 0 if before else count * SLICE
-            term = Substitution({k: ir.Index((*before, (inner, 1)), start)}).accum(accum)
-            store = ir.Store(target, where, ir.Acc(accum.name, accum.dtype), "add")
-            axes = (part, *nest.axes) if before else nest.axes
-            nests.append(replace(nest, axes=axes, stores=(store,), over=(inner,), accums=(term,)))
+    store = ir.Store(target, where, ir.Acc(nest.accums[0].name, nest.accums[0].dtype), "add")
+    for axes, over, accum in _parts(nest, outside):
+        nests.append(replace(nest, axes=axes, stores=(store,), over=over, accums=(accum,)))
     total = ir.Load(target, where)
     stores = tuple(
         replace(s, expr=_read(s.expr, total, {})) for s in nest.stores if s.buffer != target
@@ -50,6 +47,27 @@ def sliced(nest: ir.Nest, target: ir.Buffer, where: ir.Index) -> list[ir.Nest]:
     if stores:
         nests.append(replace(nest, stores=stores, over=(), accums=()))
     return nests
+
+
+def _parts(
+    nest: ir.Nest, outside: int
+) -> Iterator[tuple[tuple[ir.Axis, ...], tuple[ir.Axis, ...], ir.Accum]]:
+    """Yield axes, the axes of the sum within a slice, and the sum."""
+    (accum,) = nest.accums
+    if outside:  # the rows, which threads share out, are a block inside of the other loops
+        rows, *rest = nest.axes
+        axes = (*nest.over[:outside], *rest[:-1], rows, *rest[-1:])
+        yield axes, nest.over[outside:], accum
+        return
+    (k,) = nest.over
+    count, rest = divmod(k.extent, SLICE)
+    part = ir.Axis("part", count)
+    for length, before in ((SLICE, ((part, SLICE),)), (rest, ())):
+        if length:
+            inner = ir.Axis(k.name, length)
+            start = 0 if before else count * SLICE
+            term = Substitution({k: ir.Index((*before, (inner, 1)), start)}).accum(accum)
+            yield ((part, *nest.axes) if before else nest.axes), (inner,), term
 
 
 def _read(expr: ir.Expr, total: ir.Load, done: dict[int, ir.Expr]) -> ir.Expr:

@@ -114,21 +114,26 @@ class LoopVocabulary:
         return self._call("mul", x, y)
 
     def floordiv(self, x: Scalar, y: Scalar) -> Scalar:
-        """x // c stays an affine index where every coefficient is a multiple of c."""
+        """x // c stays an affine index where what is no multiple of c never reaches the next."""
         if isinstance(x, Index) and isinstance(y, Index) and not y.terms and not y.loaded:
             c = y.constant
             if c == 1:
                 return x
-            if not x.loaded and all(k % c == 0 for _, k in x.terms):
-                return Index(tuple((a, k // c) for a, k in x.terms), x.constant // c)
+            whole, rest = _split(x, c)
+            known = bounds(rest)
+            if known is not None and known[0] // c == known[1] // c:
+                quotient = tuple((a, k // c) for a, k in whole.terms)
+                return Index(quotient, known[0] // c)
             return as_index(Call("floordiv", (as_expr(x), Const(c, int64)), int64))
         return self._call("floordiv", x, y)
 
     def mod(self, x: Scalar, y: Scalar) -> Scalar:
         if isinstance(x, Index) and isinstance(y, Index) and not y.terms and not y.loaded:
             c = y.constant
-            if not x.loaded and all(k % c == 0 for _, k in x.terms):
-                return Index(constant=x.constant % c)
+            _, rest = _split(x, c)
+            known = bounds(rest)
+            if known is not None and known[0] // c == known[1] // c:
+                return add_index(rest, Index(constant=-c * (known[0] // c)))
             return as_index(Call("mod", (as_expr(x), Const(c, int64)), int64))
         return self._call("mod", x, y)
 
@@ -263,6 +268,13 @@ class LoopVocabulary:
         if isinstance(value, Load) and value.where is None:
             return replace(value, where=test, other=other)
         return Call("where", (test, guarded(value, test), Const(other, value.dtype)), value.dtype)
+
+
+def _split(x: Index, c: int) -> tuple[Index, Index]:
+    """The part of an index that is a multiple of c whatever the axes are, and the rest."""
+    whole = tuple((a, k) for a, k in x.terms if k % c == 0)
+    rest = tuple((a, k) for a, k in x.terms if k % c)
+    return Index(whole), Index(rest, x.constant, x.loaded)
 
 
 def guarded(expr: Expr, test: Expr) -> Expr:

@@ -1,0 +1,191 @@
+"""Where the elements of a value lie in memory, and the order in which loops go through them.
+
+    row-major        images n, c, h, w          as public tensors lie
+    channels last    images n, h, w, c/16, c%16
+    panels           weights o/16, kh, kw, c, o%16
+
+The loops over a value run in the order of its memory, so what stands last is in the vector
+lanes. An axis may be cut into tiles: one loop over the tiles, one within a tile. Around the
+elements there may be a border of zeros, so that a window which leaves an axis needs no test.
+
+A layout knows the axes that are longer than 1 only; the others are nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import log, prod
+
+from ...graph.kinds import Border, Order
+from ...graph.types import Shape
+from .ir import Axis, Index
+from .vocabulary import LoopVocabulary, add_index, as_index, index_of, scale_index
+
+Indices = tuple[Index, ...]
+
+
+@dataclass(frozen=True)
+class Part:
+    """``extent`` steps of so many elements along an axis: all of it, its tiles, or one tile."""
+
+    axis: int
+    step: int
+    extent: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A layout.
+
+    Attributes:
+        shape: the lengths of the axes.
+        parts: outermost first.
+        border: zeros before and after each axis.
+    """
+
+    shape: Shape
+    parts: tuple[Part, ...]
+    border: tuple[Border, ...]
+
+    @property
+    def size(self) -> int:
+        """Elements in memory, border included."""
+        return prod(self._length(part) for part in self.parts)
+
+    @property
+    def bordered(self) -> bool:
+        return any(b != (0, 0) for b in self.border)
+
+    def axes(self, letter: str = "i") -> tuple[Axis, ...]:
+        """One loop per part."""
+        return tuple(self._axis(part, letter) for part in self.parts)
+
+    def at(self, letter: str = "i") -> Indices:
+        """The index of the element that the loops stand at."""
+        index = [Index()] * len(self.shape)
+        for part in self.parts:
+            step = scale_index(index_of(self._axis(part, letter)), part.step)
+            index[part.axis] = add_index(index[part.axis], step)
+        return tuple(index)
+
+    def row(self, index: Sequence[Index]) -> Index | None:
+        """Where an element stands along the outermost loop."""
+        return self._place(self.parts[0], index) if self.parts else None
+
+    def position(self, index: Sequence[Index]) -> Index:
+        """Where an element stands in memory."""
+        total, stride = Index(), 1
+        for part in reversed(_joined(self.parts)):
+            place = self._place(part, index)
+            before = self.border[part.axis][0]
+            total = add_index(total, scale_index(place, stride))
+            total = add_index(total, Index(constant=before * stride))
+            stride *= self._length(part)
+        return total
+
+    def _axis(self, part: Part, letter: str) -> Axis:
+        tiles = part.step > 1
+        return Axis(f"{letter}{part.axis}{'t' if tiles else ''}", part.extent)
+
+    def _length(self, part: Part) -> int:
+        return part.extent + sum(self.border[part.axis])
+
+    def _place(self, part: Part, index: Sequence[Index]) -> Index:
+        b, place = LoopVocabulary(), index[part.axis]
+        if part.step > 1:
+            return as_index(b.floordiv(place, Index(constant=part.step)))
+        if part.extent < self.shape[part.axis]:
+            return as_index(b.mod(place, Index(constant=part.extent)))
+        return place
+
+
+def _joined(parts: Sequence[Part]) -> list[Part]:
+    """Tiles whose insides follow at once are no tiles in memory."""
+    joined: list[Part] = []
+    for part in parts:
+        last = joined[-1] if joined else None
+        if last and last.axis == part.axis and last.step == part.step * part.extent:
+            joined[-1] = Part(part.axis, part.step, last.extent * part.extent)
+        else:
+            joined.append(part)
+    return joined
+
+
+def without_ones(shape: Shape, values: Sequence[Index]) -> Indices:
+    """The values of the axes longer than 1."""
+    return tuple(v for n, v in zip(shape, values, strict=True) if n != 1)
+
+
+def with_ones(shape: Shape, index: Sequence[Index]) -> Indices:
+    """The index in a shape that also has axes of length 1."""
+    rest = iter(index)
+    return tuple(Index() if n == 1 else next(rest) for n in shape)
+
+
+@lru_cache(maxsize=4096)
+def row_major(shape: Shape) -> Layout:
+    """Return the layout of public tensors."""
+    lengths = tuple(n for n in shape if n != 1)
+    parts = tuple(Part(k, 1, n) for k, n in enumerate(lengths))
+    return Layout(lengths, parts, ((0, 0),) * len(lengths))
+
+
+def significant(shape: Shape, order: Order) -> Order:
+    """Return an order of the axes of ``shape`` as one of those longer than 1."""
+    numbers = {axis: k for k, axis in enumerate(a for a, n in enumerate(shape) if n != 1)}
+    return tuple(numbers[axis] for axis in order if axis in numbers)
+
+
+def ordered(shape: Shape, order: Order, border: tuple[Border, ...], lanes: int) -> Layout:
+    """Return the layout with the axes longer than 1 in this order.
+
+    Args:
+        order: the number of each axis; tiles first where one stands twice, if it has any.
+        border: of each axis.
+    """
+    lengths = tuple(n for n in shape if n != 1)
+    parts: list[Part] = []
+    for k, axis in enumerate(order):
+        extent, again = lengths[axis], axis in order[k + 1 :]
+        tile = _tile(extent, lanes)
+        if again and tile < extent:
+            parts.append(Part(axis, tile, extent // tile))
+        elif not again:
+            parts.append(Part(axis, 1, tile if axis in order[:k] else extent))
+    found = Layout(lengths, tuple(parts), border)
+    plain = row_major(lengths)
+    return plain if tuple(_joined(parts)) == plain.parts and not found.bordered else found
+
+
+def _tile(extent: int, lanes: int) -> int:
+    """Two vectors, which share what is spread over lanes with several rows in registers; a short
+    axis is one tile, and one that is no multiple of vectors too."""
+    if extent % (2 * lanes) == 0:
+        return 2 * lanes
+    if extent <= 6 * lanes:
+        return extent
+    return next((n * lanes for n in (3, 1) if extent % (n * lanes) == 0), extent)
+
+
+def in_pieces(lengths: Shape, points: int) -> tuple[Layout, int]:
+    """Return loops over ``lengths`` of which the innermost visit about so many points.
+
+    The second result says how many of the loops stand outside of these pieces.
+
+    >>> [axis.extent for axis in in_pieces((8, 56, 56), 448)[0].axes()]
+    [8, 7, 8, 56]
+    """
+    border = ((0, 0),) * len(lengths)
+    parts = [Part(k, 1, n) for k, n in enumerate(lengths)]
+    inside = prod(lengths)
+    for k, n in enumerate(lengths):
+        inside //= n
+        if inside < points:
+            divisors = [d for d in range(1, n + 1) if n % d == 0]
+            size = min(divisors, key=lambda d: abs(log(d * inside / points)))
+            cut = [Part(k, size, n // size), Part(k, 1, size)] if 1 < size < n else [parts[k]]
+            loops = (*parts[:k], *cut, *parts[k + 1 :])
+            return Layout(lengths, loops, border), k + (size < n)
+    return Layout(lengths, tuple(parts), border), len(parts)
