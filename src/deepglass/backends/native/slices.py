@@ -55,8 +55,8 @@ def _parts(
     """Yield axes, the axes of the sum within a slice, and the sum."""
     (accum,) = nest.accums
     if outside:  # the rows, which threads share out, are a block inside of the other loops
-        rows, *rest = nest.axes
-        axes = (*nest.over[:outside], *rest[:-1], rows, *rest[-1:])
+        rows, *others = nest.axes
+        axes = (*nest.over[:outside], *others[:-1], rows, *others[-1:])
         yield axes, nest.over[outside:], accum
         return
     (k,) = nest.over
