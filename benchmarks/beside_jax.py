@@ -10,8 +10,6 @@ three steps are printed beside each other.
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -21,17 +19,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from harness import RATE, in_turn, print_losses, training_step
 
 import deepglass as dg
 from deepglass import nn
 from deepglass.models import lenet5
-from deepglass.nn import functional
 
-RATE = 1e-5  # see steps.py
 MANY = 1000  # steps of a call that makes many
 
 Weights = list[Any]
-Step = Callable[[], float]
 
 
 @dataclass(frozen=True)
@@ -130,16 +126,7 @@ def compare(case: Case, rounds: int) -> None:
     model = case.network()
     weights = [jnp.array(p.numpy()) for p in model.parameters()]
     make = dg.optim.Adam if case.adam else dg.optim.SGD
-    optimizer = make(model.parameters(), lr=RATE)
-
-    @dg.compile
-    def step(x: Any, y: Any) -> Any:
-        optimizer.zero_grad()
-        loss = functional.cross_entropy(model(x), y)
-        loss.backward()
-        optimizer.step()
-        return loss
-
+    step = training_step(model, make(model.parameters(), lr=RATE))
     first, second = ([jnp.zeros_like(w) for w in weights] for _ in range(2))
     state = [(weights, first, second, jnp.zeros(()))]
     update = jax_update(case)
@@ -151,8 +138,8 @@ def compare(case: Case, rounds: int) -> None:
         return float(loss)
 
     losses = [(step(x, y).item(), theirs()) for _ in range(3)]
-    report(case.name, lambda: step(x, y).item(), theirs, rounds)
-    print("  first losses " + "   ".join(f"{m:.7f} / {t:.7f}" for m, t in losses))
+    in_turn(case.name, lambda: step(x, y).item(), "JAX", theirs, rounds)
+    print_losses(losses)
     if case.input_shape[0] > 4:
         return
 
@@ -166,29 +153,8 @@ def compare(case: Case, rounds: int) -> None:
         return float(loop(state[0], *there)[0][0][0, 0])
 
     name = f"{case.name}, {MANY} steps in one call"
-    report(name, lambda: float(step.each(*many).numpy()[-1]), looped, rounds)
-
-
-def report(name: str, ours: Step, theirs: Step, rounds: int) -> None:
-    """Time both in turn and print medians."""
-    pairs = [(microseconds(ours), microseconds(theirs)) for _ in range(rounds)]
-    a, b = (statistics.median(side) for side in zip(*pairs, strict=True))
-    spread = sorted(t / m for m, t in pairs)
-    print(name)
-    print(f"  deepglass {a:10.1f} us   JAX {b:10.1f} us   ratio {b / a:5.2f}"
-          f"   ({spread[0]:.2f} to {spread[-1]:.2f})", flush=True)  # fmt: skip
-
-
-def microseconds(step: Step, seconds: float = 0.15) -> float:
-    """The median time of one step over a burst."""
-    step()
-    times: list[float] = []
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        start = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times) * 1e6
+    looped()  # compiled
+    in_turn(name, lambda: float(step.each(*many).numpy()[-1]), "JAX", looped, rounds)
 
 
 def main() -> None:

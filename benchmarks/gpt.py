@@ -10,16 +10,15 @@ losses are printed beside each other.
 from __future__ import annotations
 
 import argparse
-import statistics
 from typing import Any
 
 import numpy as np
 import torch
-from kernels import fma_peak
-from steps import RATE, Step, microseconds
+from harness import RATE, in_turn, print_losses, print_rate, torch_step, training_step
 
 import deepglass as dg
 from deepglass.backends.native import threads
+from deepglass.backends.native.peaks import fma_peak
 
 LAYERS, HEADS, WIDTH, CONTEXT, VOCABULARY, BATCH = 4, 4, 128, 128, 65, 32
 
@@ -60,41 +59,6 @@ def gpt(nn: Any) -> Any:
     return GPT()
 
 
-def ours(text: np.ndarray, following: np.ndarray) -> tuple[Step, dict[str, np.ndarray]]:
-    """Return our compiled step and its initial weights."""
-    dg.manual_seed(0)
-    model = gpt(dg.nn)
-    optimizer = dg.optim.AdamW(model.parameters(), lr=RATE)
-    weights = model.state_dict()
-
-    @dg.compile
-    def step(text: Any, following: Any) -> Any:
-        optimizer.zero_grad()
-        loss = dg.nn.functional.cross_entropy(model(text), following)
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    return (lambda: step(text, following)), weights
-
-
-def theirs(text: np.ndarray, following: np.ndarray, weights: dict[str, np.ndarray]) -> Step:
-    """Return PyTorch's eager step from the same weights."""
-    model = gpt(torch.nn)
-    model.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in weights.items()})
-    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE)
-    x, y = torch.from_numpy(text), torch.from_numpy(following)
-
-    def step() -> Any:
-        optimizer.zero_grad()
-        loss = torch.nn.functional.cross_entropy(model(x), y)
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    return step
-
-
 def flops() -> float:
     """Multiply-adds of the products of one step, counted twice; scores count in full."""
     places = BATCH * CONTEXT
@@ -113,18 +77,18 @@ def main() -> None:
     rng = np.random.default_rng(0)
     text = rng.integers(0, VOCABULARY, (BATCH, CONTEXT))
     following = np.roll(text, -1).reshape(-1)
-    step, weights = ours(text, following)
-    peer = theirs(text, following, weights)
-    losses = [(float(step().item()), float(peer().item())) for _ in range(3)]
-    mine, other = [], []
-    for _ in range(options.rounds):
-        mine.append(microseconds(step, 1.0))
-        other.append(microseconds(peer, 1.0))
-    a, b = statistics.median(mine), statistics.median(other)
-    rate = flops() / a / 1e3
-    print(f"deepglass {a / 1e3:.0f} ms   PyTorch {b / 1e3:.0f} ms   ratio {b / a:.2f}")
-    print(f"{rate:.0f} GFLOP/s, {rate / fma_peak() / options.threads:.0%} of the multiply-add peak")
-    print("first losses " + "   ".join(f"{m:.6f} / {t:.6f}" for m, t in losses))
+    dg.manual_seed(0)
+    model, peer = gpt(dg.nn), gpt(torch.nn)
+    peer.load_state_dict({k: torch.from_numpy(v) for k, v in model.state_dict().items()})
+    step = training_step(model, dg.optim.AdamW(model.parameters(), lr=RATE))
+    optimizer = torch.optim.AdamW(peer.parameters(), lr=RATE)
+    theirs = torch_step(peer, optimizer, torch.from_numpy(text), torch.from_numpy(following))
+    losses = [(step(text, following).item(), theirs().item()) for _ in range(3)]
+    took = in_turn(
+        "GPT, batch 32", lambda: step(text, following), "PyTorch", theirs, options.rounds, 1.0
+    )
+    print_rate(flops(), took, fma_peak() / 1e9 * options.threads)
+    print_losses(losses)
 
 
 if __name__ == "__main__":

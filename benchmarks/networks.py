@@ -1,0 +1,184 @@
+"""The classic networks of vision beside PyTorch: training steps, and answers to images.
+
+    python benchmarks/networks.py [NAME ...] [--rounds 3] [--threads 2]
+
+Needs torch; with onnx and onnxruntime installed, answers are timed beside ONNX Runtime too. Both
+sides start from the same weights and see the same images; one process, in turn, equal threads.
+PyTorch runs eagerly in the faster of its two orders of memory. Networks in full size take long:
+name those to run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from harness import (
+    RATE,
+    Step,
+    fastest,
+    in_turn,
+    print_losses,
+    print_rate,
+    torch_step,
+    training_step,
+)
+
+import deepglass as dg
+from deepglass import models
+from deepglass.backends.native import threads
+from deepglass.backends.native.peaks import fma_peak
+from deepglass.nn import Module
+
+# PyTorch's side is described once, where the tests compare both.
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "torch"))
+import zoo
+
+LAYOUTS = (torch.contiguous_format, torch.channels_last)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One comparison.
+
+    Attributes:
+        ours, theirs: make the network.
+        batch: images of a step.
+        side: of an image in pixels.
+        trains: whether a step learns, or answers.
+    """
+
+    ours: Callable[[], Module]
+    theirs: Callable[[], torch.nn.Module]
+    batch: int
+    side: int
+    trains: bool = True
+
+
+def _answers(depth: int, layers: list[int]) -> dict[str, Case]:
+    ours, deep = getattr(models, f"resnet{depth}"), depth >= 50
+    return {
+        f"resnet{depth}-answers-{batch}": Case(
+            ours, lambda: zoo.resnet(deep, layers, 1000), batch, 224, trains=False
+        )
+        for batch in (1, 32)
+    }
+
+
+CASES = {
+    "resnet20": Case(models.resnet20, lambda: zoo.resnet_cifar(3, True, 10), 128, 32),
+    "resnet18-small": Case(
+        lambda: models.resnet18(num_classes=10, stem="small"),
+        lambda: zoo.resnet(False, [2, 2, 2, 2], 10, small=True),
+        64,
+        32,
+    ),
+    "alexnet": Case(lambda: models.alexnet(dropout=0.0), lambda: zoo.alexnet(1, 1000), 8, 224),
+    "vgg11": Case(
+        lambda: models.vgg11(dropout=0.0),
+        lambda: zoo.vgg([1, 1, 2, 2, 2], False, 1000),
+        8,
+        224,
+    ),
+    "googlenet": Case(
+        lambda: models.googlenet(aux_logits=False, dropout=0.0),
+        lambda: zoo.GoogLeNet(1000, heads=False),
+        8,
+        224,
+    ),
+    "resnet50": Case(models.resnet50, lambda: zoo.resnet(True, [3, 4, 6, 3], 1000), 8, 224),
+    **_answers(18, [2, 2, 2, 2]),
+    **_answers(50, [3, 4, 6, 3]),
+}
+
+
+def compare(name: str, case: Case, rounds: int, seconds: float, peak: float) -> None:
+    """Print times, ratios, share of the peak, and that both sides say the same."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((case.batch, 3, case.side, case.side)).astype(np.float32)
+    y = rng.integers(0, 10, case.batch)
+    dg.manual_seed(0)
+    model = case.ours()
+    flops = 2.0 * case.batch * model.summary((1, *x.shape[1:])).multiply_adds
+    weights = {k: torch.from_numpy(v) for k, v in model.state_dict().items()}
+
+    def theirs(layout: Any) -> torch.nn.Module:
+        network = case.theirs()
+        network.load_state_dict(weights)
+        return network.to(memory_format=layout).train(case.trains)
+
+    images = [torch.from_numpy(x).to(memory_format=layout) for layout in LAYOUTS]
+    networks = [theirs(layout) for layout in LAYOUTS]
+    if case.trains:
+        step = training_step(model, dg.optim.SGD(model.parameters(), lr=RATE))
+        peers = [
+            torch_step(n, torch.optim.SGD(n.parameters(), lr=RATE), i, torch.from_numpy(y))
+            for n, i in zip(networks, images, strict=True)
+        ]
+        losses = [(step(x, y).item(), peers[0]().item()) for _ in range(3)]
+        took = in_turn(
+            f"{name}, batch {case.batch}", lambda: step(x, y), "PyTorch",
+            fastest(peers, seconds), rounds, seconds,
+        )  # fmt: skip
+        print_rate(3 * flops, took, peak)
+        print_losses(losses)
+        return
+    answer = dg.compile(model.eval())
+    with torch.inference_mode(), dg.no_grad():
+        peers = [_bound(n, i) for n, i in zip(networks, images, strict=True)]
+        found, wanted = answer(x).numpy(), peers[0]().numpy()
+        best = fastest(peers, seconds)
+        took = in_turn(name, lambda: answer(x), "PyTorch", best, rounds, seconds)
+        print_rate(flops, took, peak)
+        print(f"  answers differ by {np.abs(found - wanted).max() / np.abs(wanted).max():.0e}")
+        if find_spec("onnx") and find_spec("onnxruntime"):
+            in_turn(name, lambda: answer(x), "ONNX Runtime", _onnx(networks[0], x), rounds, seconds)
+
+
+def _bound(network: torch.nn.Module, images: torch.Tensor) -> Step:
+    return lambda: network(images)
+
+
+def _onnx(network: torch.nn.Module, x: np.ndarray) -> Step:
+    """The network in ONNX Runtime."""
+    import onnxruntime
+
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = torch.get_num_threads()
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that this exporter is the old one
+        path = str(Path(folder) / "network.onnx")
+        torch.onnx.export(network, torch.from_numpy(x), path, dynamo=False)
+        session = onnxruntime.InferenceSession(path, settings)
+    (name,) = [i.name for i in session.get_inputs()]
+    session.run(None, {name: x})
+    return lambda: session.run(None, {name: x})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(CASES)}; all unless given")
+    parser.add_argument("--rounds", type=int, default=3, help="bursts per side and network")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of a burst, about")
+    parser.add_argument("--threads", type=int, default=2, help="threads on both sides")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    threads.set_threads(options.threads)
+    peak = fma_peak() / 1e9 * options.threads
+    print(f"{options.threads} threads, multiply-add peak {peak:.0f} GFLOP/s, "
+          f"torch {torch.__version__}")  # fmt: skip
+    for name in options.names or CASES:
+        compare(name, CASES[name], options.rounds, options.seconds, peak)
+
+
+if __name__ == "__main__":
+    main()
