@@ -15,11 +15,13 @@ from PIL import Image
 
 ROOT = Path(__file__).parent.parent
 FIRST_AGE = "neuron", "perceptron", "xor", "descent"
+HISTORY = "vanishing", "dropout", "depth", "stacked", "width", "bayes"
 
 
 def example(name: str) -> ModuleType:
     """Import an example, which is no part of the package."""
-    folder = ROOT / "examples" / ("first_age" if name in FIRST_AGE else "")
+    age = "first_age" if name in FIRST_AGE else "history" if name in HISTORY else ""
+    folder = ROOT / "examples" / age
     spec = importlib.util.spec_from_file_location(f"example_{name}", folder / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
@@ -121,6 +123,54 @@ def test_every_method_gains_from_more_data(tmp_path: Path) -> None:
     for few, many in found.values():
         assert 0.4 < few < many < 1
     opens(tmp_path / "amount.png")
+
+
+def test_gradients_vanish_through_sigmoids(tmp_path: Path) -> None:
+    found = example("vanishing").main(2, 2, tmp_path / "vanishing.png")
+    sigmoid, relu = (found[name]["norms"] for name in ("sigmoid", "relu"))
+    assert len(sigmoid) == len(relu) == 11
+    assert sigmoid[0] < 1e-5 * sigmoid[-1]
+    assert 0.2 < relu[0] / relu[-1] < 5
+    assert found["relu"]["accuracy"] > 0.7 > 0.3 > found["sigmoid"]["accuracy"]
+    opens(tmp_path / "vanishing.png")
+
+
+def test_dropout_keeps_the_loss_low(tmp_path: Path) -> None:
+    found = example("dropout").main(200, 150, 1, tmp_path / "dropout.png")
+    without, with_dropout = (found[share]["loss"] for share in (0.0, 0.5))
+    assert without[-1] > 1.05 * min(without)
+    assert with_dropout[-1] < without[-1]
+    opens(tmp_path / "dropout.png")
+
+
+def test_plain_and_residual_networks_of_a_depth(tmp_path: Path) -> None:
+    found = example("depth").main((8,), 2, 100, tmp_path / "depth.png")
+    assert set(found) == {("plain", 8), ("residual", 8)}
+    assert all(len(losses) == 2 and losses[-1] < losses[0] for losses in found.values())
+    opens(tmp_path / "depth.png")
+
+
+def test_two_small_kernels_see_what_a_large_one_sees(tmp_path: Path) -> None:
+    found = example("stacked").main(100, 3, 1, tmp_path / "stacked.png")
+    one, two = found["one 5 x 5"], found["two 3 x 3"]
+    assert one["field"] == two["field"] == 5
+    assert one["weights"] == 25 * 16 * 16 + 16
+    assert two["weights"] == 2 * (9 * 16 * 16 + 16)
+    assert two["multiply_adds"] / one["multiply_adds"] == 18 / 25
+    opens(tmp_path / "stacked.png")
+
+
+def test_wider_layers_come_closer(tmp_path: Path) -> None:
+    errors = example("width").main((1, 16), 150, 1, tmp_path / "width.png")
+    assert errors[16] < errors[1] / 2
+    opens(tmp_path / "width.png")
+
+
+def test_away_from_the_data_answers_spread(tmp_path: Path) -> None:
+    found = example("bayes").main(800, tmp_path / "bayes.png")
+    assert set(found) == {"Bayes by backprop", "dropout"}
+    assert all(outside > 3 * inside for inside, outside in found.values())
+    opens(tmp_path / "bayes.png")
 
 
 def opens(picture: Path) -> None:

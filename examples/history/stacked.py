@@ -1,7 +1,7 @@
 """Two convolutions of 3 x 3 see as much as one of 5 x 5, with fewer weights and one bend more.
 
 See: both blocks see 5 x 5 pixels; the two small kernels take 18/25 of the weights and
-multiply-adds, and are right about new digits at least as often.
+multiply-adds, and are right about new digits as often.
 
 Source: Simonyan and Zisserman (2014), "Very deep convolutional networks for large-scale image
 recognition", section 2.3.
