@@ -2,6 +2,7 @@
 
     python scripts/accuracy.py mnist         # accuracy on the 10,000 test images, 3 seeds
     python scripts/accuracy.py housing       # R2 on a fifth of California's block groups, 3 splits
+    python scripts/accuracy.py shakespeare   # nats per character of the last tenth of the plays
     python scripts/accuracy.py advertising   # R2 of a linear model on all 200 rows
 
 The data come from the folder DEEPGLASS_DATA, or are downloaded; the advertising table is
@@ -13,6 +14,8 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -32,7 +35,8 @@ from deepglass.nn import L1Loss, MSELoss
 from deepglass.nn.functional import cross_entropy
 from deepglass.optim import Adam
 from deepglass.optim.lr_scheduler import OneCycleLR
-from deepglass.train import Metric, Trainer, accuracy, r2
+from deepglass.runs import Run
+from deepglass.train import Callback, Epoch, Metric, Progress, Trainer, accuracy, r2
 
 
 def trained(
@@ -89,7 +93,38 @@ def advertising(seed: int) -> float:
     return trained(MLP([len(encoder.features), 1]), MSELoss(), r2, (rows, rows), 300, 40)
 
 
-FIGURES = {"mnist": (mnist, 3), "housing": (housing, 3), "advertising": (advertising, 1)}
+def shakespeare(seed: int) -> float:
+    """GPT of 4 layers, 4 heads, width 128 and context 128, as `deepglass train` trains it."""
+    with TemporaryDirectory() as folder:
+        run = Run.create(
+            {
+                "data": {"source": "tiny-shakespeare"},
+                "model": {"name": "gpt"},
+                "train": {"seed": seed},
+            },
+            Path(folder, "run"),
+        )
+        run.fit([EachEpoch()])
+        return run.evaluate()["loss"]
+
+
+class EachEpoch(Callback):
+    """Prints the validation loss and the seconds since training began."""
+
+    def __init__(self) -> None:
+        self.start = perf_counter()
+
+    def on_epoch(self, trainer: Trainer, progress: Progress, epoch: Epoch) -> None:
+        seconds = perf_counter() - self.start
+        print(f"epoch {epoch.number}: {epoch.validation['loss']:.4f}, {seconds:.0f} s", flush=True)
+
+
+FIGURES = {
+    "mnist": (mnist, 3),
+    "housing": (housing, 3),
+    "shakespeare": (shakespeare, 1),
+    "advertising": (advertising, 1),
+}
 
 
 def main(name: str) -> None:

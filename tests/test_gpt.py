@@ -27,10 +27,10 @@ def small(**changed: Any) -> GPT:
 
 
 def sharp(model: LanguageModel) -> LanguageModel:
-    """With larger weights, so that draws depend on what was read."""
-    for parameter in model.parameters():
-        with dg.no_grad():
-            parameter.mul_(20.0 if parameter.ndim > 1 else 1.0)
+    """With matrices large enough for the logits to depend on all that was read."""
+    with dg.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(5.0 if parameter.ndim > 1 else 1.0)
     return model
 
 
@@ -69,33 +69,31 @@ def test_attention() -> None:
         assert not np.triu(found.numpy(), 1).any()
 
 
-def uncached(model: LanguageModel, prompt: list[int], count: int, **settings: Any) -> list[int]:
-    """The text that `generate` promises, every step computed from its beginning."""
-    rng, seen, found = np.random.default_rng(settings.pop("seed", 0)), list(prompt), []
-    limit = model.context
-    if limit is not None and len(seen) > limit:
-        seen = seen[-(limit // 2) :]
-    for _ in range(count):
-        with dg.no_grad():
-            logits = model(np.array([seen]))[0, :, -1].numpy()
-        token = draw(logits, settings.get("temperature", 1.0), settings.get("top_k"), rng)
-        found.append(token)
-        full = len(seen) == limit
-        seen.append(token)
-        if limit is not None and full:
-            seen = seen[-(limit // 2) :]
-    return found
+def test_what_is_remembered_is_what_was_read() -> None:
+    """Token by token, beyond the context too, of which the newer half is kept."""
+    dg.manual_seed(0)
+    for model, count in ((small(), 9), (RecurrentLanguageModel(7, 2, 3, layers=2), 40)):
+        tokens = RNG.integers(0, 7, count + 20).tolist()
+        reader, limit, seen = Reader(sharp(model)), model.context, []
+        for new in (tokens[:count], *([token] for token in tokens[count:])):
+            logits, seen = reader.read(new), [*seen, *new]
+            if limit is not None and len(seen) > limit:
+                seen = seen[-(limit // 2) :]
+            expected = model(np.array([seen]))[0, :, -1].numpy()
+            assert logits == pytest.approx(expected, rel=1e-4, abs=1e-5)
+            assert expected.std() > 1e-3
+            assert reader.tokens == seen
 
 
-@pytest.mark.parametrize("count", [9, 40])
-def test_text_with_memory_is_that_without(count: int) -> None:
-    for model in (sharp(small()), sharp(RecurrentLanguageModel(7, 2, 3, layers=2))):
-        prompt = RNG.integers(0, 7, count).tolist()
-        found = list(model.generate(prompt, 20, seed=5))
-        assert found == uncached(model, prompt, 20, seed=5)
-        assert len(set(found)) > 2
-        assert found == list(model.generate(prompt, 20, seed=5))
-        assert found != list(model.generate(prompt, 20, seed=6))
+def test_text_is_drawn_from_what_is_expected() -> None:
+    model = sharp(small())
+    found = list(model.generate([1, 2], 12, 0.5, 3, seed=5))
+    reader, rng, last = Reader(model), np.random.default_rng(5), [1, 2]
+    for token in found:
+        assert token == draw(reader.read(last), 0.5, 3, rng)
+        last = [token]
+    assert found == list(model.generate([1, 2], 12, 0.5, 3, seed=5))
+    assert found != list(model.generate([1, 2], 12, 0.5, 3, seed=6))
 
 
 def test_a_prompt_read_in_blocks() -> None:

@@ -81,11 +81,12 @@ class GPT(LanguageModel):
             )
         self.vocabulary, self.context, self.dropout = vocabulary, context, dropout
         self.layers, self.heads, self.width = layers, heads, width
-        self.wte = Embedding(vocabulary, width, generator=generator)
-        self.wpe = Embedding(context, width, generator=generator)
-        self.drop = Dropout(dropout, generator=generator)
-        self.h = ModuleList([Block(heads, width, dropout, generator) for _ in range(layers)])
-        self.ln_f = LayerNorm(width)
+        with init.unfilled():
+            self.wte = Embedding(vocabulary, width)
+            self.wpe = Embedding(context, width)
+            self.drop = Dropout(dropout, generator=generator)
+            self.h = ModuleList([Block(heads, width, dropout, generator) for _ in range(layers)])
+            self.ln_f = LayerNorm(width)
         self._fill(generator)
 
     def _fill(self, generator: Generator | None) -> None:
@@ -221,8 +222,8 @@ class CausalSelfAttention(Module):
     def __init__(self, heads: int, width: int, dropout: float, generator: Generator | None) -> None:
         super().__init__()
         self.heads, self.dropout, self.generator = heads, dropout, generator
-        self.c_attn = Linear(width, 3 * width, generator=generator)
-        self.c_proj = Linear(width, width, generator=generator)
+        self.c_attn = Linear(width, 3 * width)
+        self.c_proj = Linear(width, width)
         self.resid_dropout = Dropout(dropout, generator=generator)
 
     def forward(self, x: Tensor, known: Cache | None = None, places: Any = None) -> Tensor:
@@ -254,8 +255,8 @@ class FeedForward(Module):
 
     def __init__(self, width: int, dropout: float, generator: Generator | None) -> None:
         super().__init__()
-        self.c_fc = Linear(width, 4 * width, generator=generator)
-        self.c_proj = Linear(4 * width, width, generator=generator)
+        self.c_fc = Linear(width, 4 * width)
+        self.c_proj = Linear(4 * width, width)
         self.dropout = Dropout(dropout, generator=generator)
 
     def forward(self, x: Tensor) -> Tensor:
