@@ -10,6 +10,7 @@ import pytest
 import deepglass as dg
 from deepglass.errors import DomainError, ShapeError
 from deepglass.explain import feature_maps, grad_cam, kernels, occlusion, overlay, saliency, tiles
+from deepglass.models import ResNetCIFAR
 from deepglass.nn import BatchNorm2d, Conv2d, Dropout, Flatten, Linear, Module, ReLU, Sequential
 
 RNG = np.random.default_rng(0)
@@ -180,3 +181,18 @@ def test_images_as_the_network_reads_them() -> None:
         saliency(network(), np.zeros((2, 5, 7), np.uint8))
     with pytest.raises(DomainError, match="here none; got 'no layer'"):
         grad_cam(Sequential(Flatten(), Linear(70, 3)).double(), IMAGES)
+
+
+def test_the_maps_before_the_mean_are_taken_of_a_residual_network() -> None:
+    dg.manual_seed(2)
+    model = ResNetCIFAR(8, 5, channels=2).double()
+    images = RNG.normal(size=(2, 2, 12, 8))
+    found = grad_cam(model, images, [4, 1])
+    np.testing.assert_array_equal(found, grad_cam(model, images, [4, 1], "layer3"))
+    model.eval()
+    x = dg.Tensor(images)
+    last = model.layer3(model.layer2(model.layer1(model.relu(model.bn1(model.conv1(x)))))).numpy()
+    slopes = model.fc.weight.numpy()[[4, 1]][..., None, None] / (3 * 2)  # each pixel of a mean
+    cam = np.maximum((slopes * last).sum(axis=1), 0)
+    expected = np.einsum("yr,nrc,xc->nyx", widened(3, 12), cam, widened(2, 8))
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)

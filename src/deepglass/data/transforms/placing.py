@@ -118,11 +118,11 @@ class RandomResizedCrop(Transform):
         top, left = places(down, height - high), places(right, width - wide)
         size = self.size[::-1]
 
-        def scaled(channel: Any, number: int) -> Any:
+        def scaled(picture: Any, number: int) -> Any:
             edges = (left[number], top[number], (left + wide)[number], (top + high)[number])
-            return channel.crop(tuple(map(int, edges))).resize(size, resample=BILINEAR)
+            return picture.crop(tuple(map(int, edges))).resize(size, resample=BILINEAR)
 
-        return _by_channel("RandomResizedCrop", images, scaled)
+        return _by_pillow("RandomResizedCrop", images, scaled)
 
     def _largest(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of the largest part whose proportions are allowed."""
@@ -171,14 +171,20 @@ class RandomRotation(Transform):
         angles = low + (high - low) * numbers[:, 0]
         resample = INTERPOLATIONS[self.interpolation]
 
-        def turned(channel: Any, number: int) -> Any:
-            return channel.rotate(angles[number], resample=resample)
+        def turned(picture: Any, number: int) -> Any:
+            return picture.rotate(angles[number], resample=resample)
 
-        return _by_channel("RandomRotation", images, turned)
+        return _by_pillow("RandomRotation", images, turned)
 
 
-def _by_channel(name: str, images: np.ndarray, change: Callable[[Any, int], Any]) -> np.ndarray:
-    """Let Pillow change each channel of each image; ``change(channel, number of the image)``."""
+def _by_pillow(name: str, images: np.ndarray, change: Callable[[Any, int], Any]) -> np.ndarray:
+    """Let Pillow change images: colours at once, other channels one by one.
+
+    Args:
+        name: of the transform, for messages.
+        images: (count, channels, height, width).
+        change: ``change(picture, number of the image)`` returns another picture.
+    """
     from PIL import Image
 
     if images.dtype not in (np.uint8, np.float32):
@@ -186,11 +192,15 @@ def _by_channel(name: str, images: np.ndarray, change: Callable[[Any, int], Any]
             f"{name}: pixels are uint8 or float32; got {images.dtype}. Convert them first: "
             'images.astype("float32").'
         )
-    changed = [
-        [np.asarray(change(Image.fromarray(channel), number)) for channel in image]
-        for number, image in enumerate(images)
-    ]
-    return np.array(changed, images.dtype)
+
+    def changed(pixels: np.ndarray, number: int) -> np.ndarray:
+        return np.asarray(change(Image.fromarray(pixels), number))
+
+    if images.shape[1] == 3 and images.dtype == np.uint8:
+        colours = np.ascontiguousarray(np.moveaxis(images, 1, -1))
+        found = np.stack([changed(pixels, n) for n, pixels in enumerate(colours)])
+        return np.ascontiguousarray(np.moveaxis(found, -1, 1))
+    return np.array([[changed(channel, n) for channel in x] for n, x in enumerate(images)])
 
 
 def _pair(size: Size) -> tuple[int, int]:
