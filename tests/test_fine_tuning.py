@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 
 from deepglass import models
+from deepglass.config import validated
 from deepglass.errors import DataError
 from deepglass.models import DESIGNS, MLP, Sizes
 from deepglass.runs import Run
@@ -115,3 +118,13 @@ class TestWeights:
         grey = Sizes("images", (1, 64, 64), 7)
         with pytest.raises(DataError, match=r"conv1.weight is \(64, 1, 7, 7\) here and \(64, 3, 7"):
             DESIGNS["resnet18"].make(grey, weights=str(published))
+
+
+def test_the_page_says_what_a_configuration_may_hold() -> None:
+    page = Path(__file__).parents[1] / "docs" / "networks.md"
+    (example,) = re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    sections = tomllib.loads(example)
+    sections["data"]["kind"] = "images"
+    config = validated(sections)
+    assert (config.train.freeze, config.train.rates) == (("conv1", "bn1", "layer1"), {"fc": 10})
+    assert config.model.options["weights"] == "resnet18.safetensors"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -380,3 +381,12 @@ def test_large_weights_are_drawn_in_pieces_that_make_one_draw() -> None:
     size = 3 * init.PIECE + 5
     weight = init.normal_(dg.zeros(size), generator=dg.Generator(7)).numpy()
     np.testing.assert_array_equal(weight, dg.randn(size, generator=dg.Generator(7)).numpy())
+
+
+def test_the_examples_of_the_page_run() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "networks.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) == 3
+    exec("\n".join(blocks), names := {})
+    assert names["giant"].depth == 16
+    assert [group["lr"] for group in names["optimizer"].param_groups] == [0.001, 0.01]
