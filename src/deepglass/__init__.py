@@ -31,6 +31,7 @@ from .create import (
     zeros_like,
 )  # fmt: skip
 from .derivatives import hessian, hvp, jacrev, jvp, vjp
+from .eager import install as _install_eager
 from .graph.methods import install
 from .graph.tensor import Buffer, Parameter, Tensor
 from .graph.types import (
@@ -214,6 +215,7 @@ from .testing import gradcheck
 __version__ = "0.1.0"
 
 install({**METHODS, "backward": backward})
+_install_eager()
 
 __all__ = [
     "Buffer",

@@ -98,9 +98,8 @@ class Op:
             ShapeError: the reference does not compute the shape of ``type``, which the shape
                 rule told.
         """
+        self.check(arrays, params)
         wide, params = [widened(a) for a in arrays], widened_params(params)
-        if self.validate is not None:
-            self.validate(*wide, **params)
         with np.errstate(all="ignore"):
             value = self.reference(*wide, **params)
         value = convert(np.asarray(value), type.dtype)
@@ -110,6 +109,11 @@ class Op:
                 f"{value.shape}, infer told {type}. Correct one of the two."
             )
         return value
+
+    def check(self, arrays: Sequence[np.ndarray], params: dict[str, Any]) -> None:
+        """Raise what `validate` has to say of values."""
+        if self.validate is not None:
+            self.validate(*[widened(a) for a in arrays], **widened_params(params))
 
     @property
     def expands_at_once(self) -> bool:
