@@ -139,6 +139,19 @@ Border = tuple[int, int]  # before and after an axis
 
 
 @dataclass(frozen=True)
+class Section:
+    """A part of a contraction's result that has a sum of its own.
+
+    Attributes:
+        places: for each axis of the result the first place, the step to the next, and how many.
+        over: the extents of the sum.
+    """
+
+    places: tuple[tuple[int, int, int], ...]
+    over: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Arrangement:
     """How a contraction would have its values lie in memory, for a backend that can choose.
 
@@ -154,6 +167,7 @@ class Arrangement:
             counts from the first zero.
         long: the sum runs through all of its inputs for each element of the result, so that it is
             best taken in pieces.
+        sections: of the result, where not all of it is the same sum.
     """
 
     result: Order
@@ -162,6 +176,7 @@ class Arrangement:
     borders: tuple[tuple[Border, ...], ...]
     params: dict[str, Any]
     long: bool = False
+    sections: tuple[Section, ...] = ()
 
 
 @dataclass(frozen=True)

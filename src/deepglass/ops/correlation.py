@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from ..errors import DTypeError, ShapeError
-from ..graph.kinds import Arrangement, Contraction
+from ..graph.kinds import Arrangement, Contraction, Section
 from ..graph.op import Misuse, Op, Sample
 from ..graph.tensor import apply
 from ..graph.types import Shape, TensorType
@@ -187,24 +188,48 @@ def _conv_arrangement(types: Any, windows: Windows) -> Arrangement | None:
 
 
 def _conv_transpose_arrangement(types: Any, windows: Windows) -> Arrangement | None:
-    w = types[1]
-    if w.shape[0] > 1 or w.shape[2] < _FEWEST or any(v.stride > 1 for v in windows):
+    g, w = types
+    strided = any(v.stride > 1 for v in windows)
+    if w.shape[0] > 1 or w.shape[2] < _FEWEST:
+        return None
+    if strided and (g.shape[0] == 1 or any(v.stride > 1 and v.dilation > 1 for v in windows)):
         return None
     images, places = _images_order(windows), _places_of(windows)
     around, inside = [(0, 0)] * 3, []
     for v in windows:
-        before = max((v.kernel - 1) * v.dilation - v.before, 0)
-        after = max(v.length + v.before - v.count, 0)
+        first = (v.before // v.stride) - (v.covers - 1) * v.dilation
+        before, after = max(-first, 0), max((v.length - 1 + v.before) // v.stride + 1 - v.count, 0)
         around.append((before, after))
         count = before + v.count + after
-        inside.append(replace(v, before=v.before + before, count=count))
+        inside.append(replace(v, before=v.before + before * v.stride, count=count))
     return Arrangement(
         images,
         _taps_first(windows),
         (images, (0, 2, *places, 1, 2)),
         (tuple(around), ((0, 0),) * len(w.shape)),
         {"windows": tuple(inside)},
+        sections=_residues(g, w, windows) if strided else (),
     )
+
+
+def _residues(g: Any, w: Any, windows: Windows) -> tuple[Section, ...]:
+    """Elements that lie under the same taps: each tap of a stride has its own."""
+    whole = tuple((0, 1, n) for n in (g.shape[0], 1, w.shape[2]))
+    return tuple(
+        Section((*whole, *(p for p, _ in cuts)), (w.shape[1], *(k for _, k in cuts)))
+        for cuts in product(*map(_residues_along, windows))
+        if all(count for (_, _, count), _ in cuts)
+    )
+
+
+def _residues_along(v: Window) -> Iterator[tuple[tuple[int, int, int], int]]:
+    """For each tap of a stride: the elements under it, and how many windows lie over one."""
+    for tap in range(v.stride):
+        first = (tap - v.before) % v.stride
+        yield (
+            (first, v.stride, len(range(first, v.length, v.stride))),
+            len(range(tap, v.kernel, v.stride)),
+        )
 
 
 def _weight_gradient_arrangement(types: Any, windows: Windows) -> Arrangement | None:

@@ -156,6 +156,41 @@ def test_one_copy_of_the_weights_serves_all_who_want_their_order() -> None:
     assert len(copies) == 1
 
 
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding"), [(3, 2, 1), (1, 2, 0), (2, 3, 1), (5, 3, 2)]
+)
+def test_elements_under_the_same_taps_make_a_section(kernel, stride, padding) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, 16, 7, 10)).astype(np.float32)
+    w = rng.standard_normal((8, 16, kernel, kernel)).astype(np.float32)
+
+    def slope(x, w):
+        def total(x):
+            return dg.sum(functional.conv2d(x, w, stride=stride, padding=padding) ** 2)
+
+        return dg.grad(total)(x)
+
+    found = dg.compile(slope, backend="native")(x, w).numpy()
+    padded = np.pad(x.astype(np.float64), ((0, 0), (0, 0), (padding,) * 2, (padding,) * 2))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (kernel, kernel), (2, 3))
+    windows = windows[:, :, ::stride, ::stride]
+    y = np.einsum("nchwuv,ocuv->nohw", windows, w)
+    spread = np.zeros_like(padded)
+    for u, v in product(range(kernel), range(kernel)):
+        rows = slice(u, u + (y.shape[2] - 1) * stride + 1, stride)
+        columns = slice(v, v + (y.shape[3] - 1) * stride + 1, stride)
+        spread[:, :, rows, columns] += np.einsum("nohw,oc->nchw", 2 * y, w[:, :, u, v])
+    expected = spread[:, :, padding : padding + 7, padding : padding + 10]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)
+    program = loops(slope, x, w)
+    parts = [n for n in nests(program) if "conv_transpose" in n.label and n.label[:6] != "border"]
+    assert len(parts) == stride**2
+    points = sum(int(np.prod(extents(n))) for n in parts)
+    assert points == x.size
+    products = sum(int(np.prod([a.extent for a in (*n.axes, *n.over)])) for n in parts if n.accums)
+    assert products <= 1.6 * y.size * 16 * kernel**2
+
+
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("channels", [4, 7, 16, 24, 40])
 def test_long_sums_are_taken_in_pieces(batch: int, channels: int) -> None:

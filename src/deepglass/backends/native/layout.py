@@ -17,13 +17,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import log, prod
+from typing import TypeVar
 
 from ...graph.kinds import Border, Order
 from ...graph.types import Shape
 from .ir import Axis, Index
 from .vocabulary import LoopVocabulary, add_index, as_index, index_of, scale_index
 
+T = TypeVar("T")
 Indices = tuple[Index, ...]
+Places = tuple[tuple[int, int, int], ...]  # first, step and count along each axis
 
 
 @dataclass(frozen=True)
@@ -58,16 +61,17 @@ class Layout:
     def bordered(self) -> bool:
         return any(b != (0, 0) for b in self.border)
 
-    def axes(self, letter: str = "i") -> tuple[Axis, ...]:
-        """One loop per part."""
-        return tuple(self._axis(part, letter) for part in self.parts)
+    def axes(self, letter: str = "i", places: Places = ()) -> tuple[Axis, ...]:
+        """One loop per part, over these places of each axis; over all unless given."""
+        return tuple(self._axis(part, letter, places) for part in self.parts)
 
-    def at(self, letter: str = "i") -> Indices:
+    def at(self, letter: str = "i", places: Places = ()) -> Indices:
         """The index of the element that the loops stand at."""
         index = [Index()] * len(self.shape)
         for part in self.parts:
-            step = scale_index(index_of(self._axis(part, letter)), part.step)
-            index[part.axis] = add_index(index[part.axis], step)
+            first, step, _ = places[part.axis] if places else (0, 1, 0)
+            moved = scale_index(index_of(self._axis(part, letter, places)), step * part.step)
+            index[part.axis] = add_index(add_index(index[part.axis], moved), Index(constant=first))
         return tuple(index)
 
     def row(self, index: Sequence[Index]) -> Index | None:
@@ -85,9 +89,10 @@ class Layout:
             stride *= self._length(part)
         return total
 
-    def _axis(self, part: Part, letter: str) -> Axis:
-        tiles = part.step > 1
-        return Axis(f"{letter}{part.axis}{'t' if tiles else ''}", part.extent)
+    def _axis(self, part: Part, letter: str, places: Places) -> Axis:
+        whole = part.extent == self.shape[part.axis]
+        extent = places[part.axis][2] if places and whole else part.extent
+        return Axis(f"{letter}{part.axis}{'t' if part.step > 1 else ''}", extent)
 
     def _length(self, part: Part) -> int:
         return part.extent + sum(self.border[part.axis])
@@ -113,7 +118,7 @@ def _joined(parts: Sequence[Part]) -> list[Part]:
     return joined
 
 
-def without_ones(shape: Shape, values: Sequence[Index]) -> Indices:
+def without_ones(shape: Shape, values: Sequence[T]) -> tuple[T, ...]:
     """The values of the axes longer than 1."""
     return tuple(v for n, v in zip(shape, values, strict=True) if n != 1)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ...graph.graph import ALIAS, Graph, Node, derived
-from ...graph.kinds import Contraction, Host, Leaf, Scatter
+from ...graph.kinds import Contraction, Host, Leaf, Scatter, Section
 from .arrange import arrange
 from .border import clear
 from .groups import Group, Grouping, assign_levels, at_own_element
@@ -236,30 +236,37 @@ class _Lowering:
         return product and long and first.root.id not in self.in_place
 
     def _nests(self, group: Group) -> list[Nest]:
+        root = group.members[0].root
+        wish = self.layouts.wishes.get(root.id)
+        if wish and wish.sections:
+            places = (without_ones(root.type.shape, s.places) for s in wish.sections)
+            sections = (replace(s, places=p) for s, p in zip(wish.sections, places, strict=True))
+            return [self._nest(group, section) for section in sections]
         nest = self._nest(group)
         if not self._is_sliced(group):
             return [nest]
-        first = group.members[0]
-        layout = self.layouts.of(first.root)
+        layout = self.layouts.of(root)
         where = layout.position(layout.at())
-        return sliced(nest, self.buffers[first.root.id], where, first.outside)
+        return sliced(nest, self.buffers[root.id], where, group.members[0].outside)
 
-    def _nest(self, group: Group) -> Nest:
+    def _nest(self, group: Group, section: Section | None = None) -> Nest:
         evaluator = self._evaluator()
-        accums, stores = [], []
+        recipes, stores = [], []
+        places = section.places if section else ()
         for member in group.members:
-            recipe = make(member.root, evaluator)
+            recipe = make(member.root, evaluator, section)
             layout = self.layouts.of(member.root)
-            at = with_ones(member.root.type.shape, layout.at())
+            at = with_ones(member.root.type.shape, layout.at("i", places))
             evaluator.known[member.root.id, at] = result(recipe)
-            if recipe.accum is not None:
-                accums.append(recipe.accum)
+            recipes.append(recipe)
             if member.root.id in self.buffers:
-                where = layout.position(layout.at())
+                where = layout.position(layout.at("i", places))
                 aside = member.root.id in self.watched
                 target = self.buffers[member.root.id]
                 stores.append(Store(target, where, result(recipe), aside=aside))
-        return Nest(group.axes, tuple(stores), group.over, tuple(accums))
+        over = next((r.over for r in recipes if r.over), ())
+        accums = tuple(r.accum for r in recipes if r.accum is not None)
+        return Nest(recipes[0].axes, tuple(stores), over, accums)
 
     def _scatter(self, group: Group) -> Iterator[Nest]:
         """Copy the tensor, then combine the source elements with it, one after another."""

@@ -24,6 +24,7 @@ from ...graph.kinds import (
     Pull,
     Reduction,
     Scatter,
+    Section,
     View,
 )
 from ...graph.types import Shape
@@ -228,15 +229,16 @@ def _types(node: Node) -> tuple[Any, ...]:
     return tuple(i.type for i in node.inputs)
 
 
-def make(root: Node, evaluator: Evaluator) -> Recipe:
-    """Return the recipe of ``root``."""
+def make(root: Node, evaluator: Evaluator, section: Section | None = None) -> Recipe:
+    """Return the recipe of ``root``, or of a section of it, of axes longer than 1."""
     kernel, shape = root.op.kernel, root.type.shape
     layout = evaluator.layouts.of(root)
-    axes, at = layout.axes(), with_ones(shape, layout.at())
+    places = section.places if section else ()
+    axes, at = layout.axes("i", places), with_ones(shape, layout.at("i", places))
     if isinstance(kernel, Reduction):
         recipe = _reduction(root, axes, at, evaluator)
     elif isinstance(kernel, Contraction):
-        recipe = _contraction(root, axes, at, evaluator)
+        recipe = _contraction(root, axes, at, evaluator, section)
     elif isinstance(kernel, Scatter):
         recipe = Recipe(root, axes, expr=as_expr(evaluator.value(root.inputs[0], at)))
         for added in root.inputs[1:]:  # read by the loops that combine; noted here
@@ -252,13 +254,21 @@ def make(root: Node, evaluator: Evaluator) -> Recipe:
     return recipe
 
 
-def _contraction(root: Node, axes: tuple[Axis, ...], at: Indices, evaluator: Evaluator) -> Recipe:
+def _contraction(
+    root: Node,
+    axes: tuple[Axis, ...],
+    at: Indices,
+    evaluator: Evaluator,
+    section: Section | None,
+) -> Recipe:
     kernel, types = root.op.kernel, _types(root)
     assert isinstance(kernel, Contraction)
     wish = evaluator.layouts.wishes.get(root.id)
     params = wish.params if wish else root.params
     readers = evaluator.bordered_readers(root, wish.borders) if wish else evaluator.readers(root)
-    extents = kernel.over(types, **params)
+    extents = section.over if section else kernel.over(types, **params)
+    if section and 0 in extents:
+        return Recipe(root, axes, expr=Const(0, root.type.dtype))
     over, k = visited(extents, "k")
     outside = 0
     if wish and wish.long:
