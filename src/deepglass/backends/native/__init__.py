@@ -21,6 +21,7 @@ The loops themselves:
 From loops to machine code, by `emit`:
 
     substitute  indices in the place of axes
+    likeness    which nests do the same to different memory
     collapse    axes that memory does not tell apart, joined
     work        what a nest loads and computes per step
     schedule    the vector axis and the register blocks of a nest

@@ -14,12 +14,13 @@ that a thread which another process keeps from running does not hold up the rest
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
 from . import ir
 from .clock import stamped
 from .cpu import Cpu
+from .likeness import likeness
 from .nest import Function, Rows, emit_nest
 from .schedule import schedule
 from .threads import BARRIER, CLAIMED_PHASES, claims_of
@@ -96,6 +97,16 @@ def emit_program(
     return _ModuleEmitter(cpu, give, record).module(program)
 
 
+@dataclass(frozen=True)
+class _Made:
+    """A function that was emitted: its pointers, as numbers of a nest's places, and the cycles
+    that one call takes."""
+
+    name: str
+    bases: tuple[int, ...]
+    cycles: float
+
+
 @dataclass
 class _ModuleEmitter:
     cpu: Cpu
@@ -104,6 +115,7 @@ class _ModuleEmitter:
     stamps: int = 0
     cycles: float = 0.0
     frame: list[str] = field(default_factory=list)  # phases, and declarations of nests given
+    made: dict[Hashable, _Made] = field(default_factory=dict)  # by what a nest does
     names: dict[str, str] = field(default_factory=dict)  # of the nest functions, by their text
     nests: list[str] = field(default_factory=list)
     piece: list[str] = field(default_factory=list)  # nests not given yet
@@ -158,15 +170,26 @@ class _ModuleEmitter:
         bases: dict[tuple[int, int], str],
     ) -> tuple[str, str]:
         """Emit a nest for chunks of ``count`` rows; return its name and the call."""
+        like = likeness(nest, phase, count)
+        made = self.made.get(like.key)
+        if made is None:
+            made = self.made[like.key] = self._emit(nest, phase, count, like.places)
+        if not _single(phase) and count == phase.chunk_size:
+            self.cycles += chunks * made.cycles
+        places = [like.places[k] for k in made.bases]
+        arguments = [bases.setdefault(at, f"%base{len(bases)}") for at in places]
+        pointers = "".join(f", ptr {a}" for a in arguments)
+        return made.name, f"  call void @{made.name}(i64 %lo, i64 %chunk, ptr %table{pointers})"
+
+    def _emit(
+        self, nest: ir.Nest, phase: ir.Phase, count: int, places: tuple[tuple[int, int], ...]
+    ) -> _Made:
         nest = schedule(nest, phase, self.cpu, count)
-        if nest.schedule and not _single(phase) and count == phase.chunk_size:
-            self.cycles += chunks * nest.schedule.cycles
         rows = Rows(phase.rows, count, phase.chunk_size)
         function = emit_nest(nest, phase.chunk, rows, self.cpu)
-        arguments = [bases.setdefault(b, f"%base{len(bases)}") for b in function.bases]
-        pointers = "".join(f", ptr {a}" for a in arguments)
-        name = self._name(function, nest)
-        return name, f"  call void @{name}(i64 %lo, i64 %chunk, ptr %table{pointers})"
+        bases = tuple(places.index(at) for at in function.bases)
+        cycles = nest.schedule.cycles if nest.schedule else 0.0
+        return _Made(self._name(function, nest), bases, cycles)
 
     def _stamped(
         self, calls: list[str], count: int, chunks: int, bases: dict[tuple[int, int], str]
