@@ -77,13 +77,12 @@ def _amounts(nest: ir.Nest, chunk: ir.Axis) -> tuple[int, int]:
     results = prod(a.extent for a in nest.axes)
     points = results * prod(a.extent for a in nest.over)
     flops = sum(points for a in nest.accums if a.dtype.is_float)
-    touched: dict[tuple[int, int], int] = {}
+    touched: dict[ir.Home, int] = {}
 
     def touch(buffer: ir.Buffer, index: IndexNode) -> None:
         moving = {a for a, _ in index.terms} | {a for n, _ in index.loaded for a in n.axes}
         count = min(buffer.size, prod(extents[a] for a in moving))
-        at = (buffer.slot, buffer.offset)
-        touched[at] = max(touched.get(at, 0), count * buffer.dtype.bytes)
+        touched[buffer.home] = max(touched.get(buffer.home, 0), count * buffer.dtype.bytes)
 
     for node in nodes:
         if node.kind == "load" and node.buffer and node.index:

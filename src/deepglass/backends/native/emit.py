@@ -144,7 +144,7 @@ class _ModuleEmitter:
         extent = phase.rows.extent if phase.rows else 1
         chunks, size = phase.chunk.extent, min(phase.chunk_size, extent)
         last = extent - (chunks - 1) * size
-        bases: dict[tuple[int, int], str] = {}
+        bases: dict[ir.Home, str] = {}
         names: list[str] = []
         calls: dict[int, list[str]] = {}
         for count in sorted({last, size}):
@@ -158,8 +158,10 @@ class _ModuleEmitter:
         if _single(phase):
             self.frame += [head, *_on_first_thread(pointers, calls[last] if chunks else []), ""]
         else:
-            work = _one_chunk(chunks, size, calls[size], calls[last])
-            self.frame += [head, *_over_chunks(chunks, index, pointers, work), ""]
+            found = _chunk_pointers(bases)
+            work = _one_chunk(chunks, size, found, calls[size], calls[last])
+            most = min([chunks, *[s.blocks for _, _, s in bases if s]])
+            self.frame += [head, *_over_chunks(chunks, index, most, pointers, work), ""]
 
     def _call(
         self,
@@ -167,7 +169,7 @@ class _ModuleEmitter:
         phase: ir.Phase,
         count: int,
         chunks: int,
-        bases: dict[tuple[int, int], str],
+        bases: dict[ir.Home, str],
     ) -> tuple[str, str]:
         """Emit a nest for chunks of ``count`` rows; return its name and the call."""
         like = likeness(nest, phase, count)
@@ -192,12 +194,12 @@ class _ModuleEmitter:
         return _Made(self._name(function, nest), bases, cycles)
 
     def _stamped(
-        self, calls: list[str], count: int, chunks: int, bases: dict[tuple[int, int], str]
+        self, calls: list[str], count: int, chunks: int, bases: dict[ir.Home, str]
     ) -> list[str]:
         """The calls, with stamps where they are wanted."""
         if self.record is None:
             return calls
-        memory = bases.setdefault((self.record, 0), f"%base{len(bases)}")
+        memory = bases.setdefault((self.record, 0, None), f"%base{len(bases)}")
         first = [self.stamps + k * chunks for k in range(len(calls))]
         return [
             stamped(call, memory, at, f"stamp{at}.{count}")
@@ -238,15 +240,31 @@ def _single(phase: ir.Phase) -> bool:
     return phase.rows is None or phase.chunk.extent <= 1
 
 
-def _pointers(bases: dict[tuple[int, int], str]) -> list[str]:
+def _pointers(bases: dict[ir.Home, str]) -> list[str]:
     """Instructions that find the buffers of a phase."""
     lines = []
-    for (slot, offset), name in bases.items():
+    for (slot, offset, scratch), name in bases.items():
+        found = f"{name}.all" if scratch else name
         lines += [
             f"  {name}.slot = getelementptr ptr, ptr %table, i64 {slot}",
             f"  {name}.start = load ptr, ptr {name}.slot, align 8",
-            f"  {name} = getelementptr i8, ptr {name}.start, i64 {offset}",
+            f"  {found} = getelementptr i8, ptr {name}.start, i64 {offset}",
         ]
+    return lines
+
+
+def _chunk_pointers(bases: dict[ir.Home, str]) -> list[str]:
+    """Instructions that find the memory for the rows of a chunk: the first row of all would
+    stand so far before the thread's block that row ``%lo`` stands at its start."""
+    lines = []
+    for (_, _, scratch), name in bases.items():
+        if scratch:
+            lines += [
+                f"  {name}.block = mul i64 %thread, {scratch.block}",
+                f"  {name}.row = mul i64 %lo, {scratch.row}",
+                f"  {name}.by = sub i64 {name}.block, {name}.row",
+                f"  {name} = getelementptr i8, ptr {name}.all, i64 {name}.by",
+            ]
     return lines
 
 
@@ -267,9 +285,11 @@ def _on_first_thread(pointers: list[str], calls: list[str]) -> list[str]:
     ]
 
 
-def _one_chunk(chunks: int, size: int, full: list[str], last: list[str]) -> list[str]:
+def _one_chunk(
+    chunks: int, size: int, pointers: list[str], full: list[str], last: list[str]
+) -> list[str]:
     """The work on ``%chunk``; the last chunk of all may be a shorter variant."""
-    lines = [f"  %lo = mul i64 %chunk, {size}"]
+    lines = [f"  %lo = mul i64 %chunk, {size}", *pointers]
     if full == last:
         return [*lines, *full, "  br label %next"]
     return [
@@ -285,8 +305,12 @@ def _one_chunk(chunks: int, size: int, full: list[str], last: list[str]) -> list
     ]
 
 
-def _over_chunks(chunks: int, index: int, pointers: list[str], work: list[str]) -> list[str]:
+def _over_chunks(
+    chunks: int, index: int, most: int, pointers: list[str], work: list[str]
+) -> list[str]:
     """Claim chunks: this thread's, then those left of the thread after it, and so on.
+
+    Threads beyond the first ``most`` have none.
 
     A thread that is alone counts for itself, as does any in phases beyond the claimed ones.
     """
@@ -294,17 +318,19 @@ def _over_chunks(chunks: int, index: int, pointers: list[str], work: list[str]) 
     return [
         "entry:",
         *pointers,
-        f"  %several = icmp ugt i64 %threads, {1 if claimed else 2**32}",
-        "  %owners = select i1 %several, i64 %threads, i64 1",
-        "  br label %share",
+        f"  %workers = call i64 @llvm.umin.i64(i64 %threads, i64 {max(most, 1)})",
+        f"  %several = icmp ugt i64 %workers, {1 if claimed else 2**32}",
+        "  %owners = select i1 %several, i64 %workers, i64 1",
+        "  %working = icmp ult i64 %thread, %workers",
+        "  br i1 %working, label %share, label %done",
         "share:",
         "  %turn = phi i64 [ 0, %entry ], [ %following, %shared ]",
         "  %sum = add i64 %thread, %turn",
-        "  %owner = urem i64 %sum, %threads",
+        "  %owner = urem i64 %sum, %workers",
         f"  %before = mul i64 %owner, {chunks}",
         f"  %through = add i64 %before, {chunks}",
-        "  %start = udiv i64 %before, %threads",
-        "  %stop = udiv i64 %through, %threads",
+        "  %start = udiv i64 %before, %workers",
+        "  %stop = udiv i64 %through, %workers",
         *claims_of("%claims", "%owner", index),
         "  br label %claim",
         "claim:",

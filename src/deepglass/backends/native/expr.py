@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from ...graph.types import bool_, int32, int64
 from . import access, ops
-from .ir import Buffer
+from .ir import Buffer, Home
 from .nodes import IndexNode, Node
 from .place import Place, Position, fits
 from .text import Value, Writer, constant, constants, memory_text
@@ -62,7 +62,7 @@ class Evaluator:
     Attributes:
         scopes: the open loops, outermost (the function) first.
         accumulators: values of `ir.Acc` at the current point.
-        bases: names of the pointers to the buffers used, by slot and offset.
+        bases: names of the pointers to the buffers used, by their home.
     """
 
     def __init__(self, writer: Writer, positions: list[Position]) -> None:
@@ -70,7 +70,7 @@ class Evaluator:
         self.place = Place(positions)
         self.scopes = [Scope()]
         self.accumulators: dict[str, Value] = {}
-        self.bases: dict[tuple[int, int], str] = {}
+        self.bases: dict[Home, str] = {}
         self._depth, self._section = 0, self.scopes[0].body
         self.here()
 
@@ -355,7 +355,7 @@ class Evaluator:
         """Return a pointer to the element of the first lane.
 
         Constant distances come last, where they are part of the machine's address."""
-        at = (buffer.slot, buffer.offset)
+        at = buffer.home
         pointer = self.bases.setdefault(at, f"%base{len(self.bases)}")
         offset = index.constant
         for axis, factor in sorted(index.terms, key=lambda t: self.place.positions[t[0]].depth):

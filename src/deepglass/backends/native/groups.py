@@ -234,6 +234,21 @@ def assign_levels(grouping: Grouping, updated: dict[int, Node]) -> None:
             used.add((group.level, group.rows))
     for group in grouping.sorted():
         group.level = _level(group, group.rows, grouping.before(group), updated)
+    for group in reversed(grouping.sorted()):
+        _join_readers(group, grouping, updated)
+
+
+def _join_readers(group: Group, grouping: Grouping, updated: dict[int, Node]) -> None:
+    """Move a group to the pass that all who wait for it share, if there is one: then what it
+    computes need not be kept until there."""
+    later = [g for g in grouping.groups if group.number in g.after and g.aside <= group.aside]
+    if later and all(
+        g.level == later[0].level
+        and group.rows == g.rows is not None
+        and all(in_own_row(r, g.rows) for r in _between(group, g, updated))
+        for g in later
+    ):
+        group.level = later[0].level
 
 
 def _level(

@@ -10,7 +10,7 @@
                                    or aside, for who looks on
     Expr    := Const | Iota(Index) | Load(Buffer, Index, where, other) | Call(op, Expr*) | Acc(name)
     Index   := sum(coefficient * axis) + constant + sum(coefficient * Expr)
-    Buffer  := name dtype size slot offset
+    Buffer  := name dtype size slot offset scratch
     HostCall := node level Window* Window     carried out after the loops of its level
     Window  := Buffer shape
 
@@ -54,11 +54,27 @@ class Axis:
 
 
 @dataclass(frozen=True)
+class Scratch:
+    """Memory for the rows of one chunk at a time, which every thread has for itself.
+
+    Attributes:
+        row: bytes of a row.
+        block: bytes from one thread's memory to the next one's.
+        blocks: how many threads there is memory for.
+    """
+
+    row: int
+    block: int
+    blocks: int
+
+
+@dataclass(frozen=True)
 class Buffer:
     """Memory: ``size`` elements, ``offset`` bytes after the pointer in table slot ``slot``.
 
     The element type `bool` is stored as one byte, 0 or 1. Pointers are aligned to the
-    element size at least, arena buffers to 64 bytes.
+    element size at least, arena buffers to 64 bytes. With ``scratch`` only the rows of the
+    current chunk are there; an index counts from the first of all rows all the same.
     """
 
     name: str
@@ -66,9 +82,18 @@ class Buffer:
     size: int
     slot: int
     offset: int = 0
+    scratch: Scratch | None = None
+
+    @property
+    def home(self) -> Home:
+        """What tells it from other memory of a phase."""
+        return self.slot, self.offset, self.scratch
 
     def __str__(self) -> str:
         return self.name
+
+
+Home = tuple[int, int, Scratch | None]  # slot, offset, scratch
 
 
 @dataclass(frozen=True)

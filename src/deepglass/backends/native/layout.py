@@ -61,6 +61,11 @@ class Layout:
     def bordered(self) -> bool:
         return any(b != (0, 0) for b in self.border)
 
+    @property
+    def in_rows(self) -> bool:
+        """Whether the outermost loop has no border, so that its steps cut memory into rows."""
+        return bool(self.parts) and self.border[self.parts[0].axis] == (0, 0)
+
     def axes(self, letter: str = "i", places: Places = ()) -> tuple[Axis, ...]:
         """One loop per part, over these places of each axis; over all unless given."""
         return tuple(self._axis(part, letter, places) for part in self.parts)

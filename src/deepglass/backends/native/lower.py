@@ -9,7 +9,7 @@ from ...graph.graph import ALIAS, Graph, Node, derived
 from ...graph.kinds import Contraction, Host, Leaf, Scatter, Section
 from .arrange import arrange
 from .border import clear
-from .groups import Group, Grouping, assign_levels, at_own_element
+from .groups import Group, Grouping, assign_levels, at_own_element, in_own_row
 from .ir import (
     Axis,
     Buffer,
@@ -20,6 +20,7 @@ from .ir import (
     Nest,
     Phase,
     Program,
+    Scratch,
     Store,
     Window,
     conjunction,
@@ -29,8 +30,11 @@ from .memory import Lifetime, aligned_size, place
 from .recipe import Evaluator, Recipe, make, result, visited
 from .reduce import least
 from .roots import base, find_roots, is_leaf, is_number
+from .scratch import fitting_rows, in_blocks
 from .slices import is_long, sliced
 from .vocabulary import as_expr, as_index, bounds
+
+Pass = tuple[int, Axis]  # a level, and the rows of one of its phases
 
 ARENA = 0  # slot of the arena in the table of pointers
 
@@ -70,6 +74,8 @@ class _Lowering:
         self.watched: set[int] = set()  # ids of roots that are stored for those aside
         self.buffers: dict[int, Buffer] = {}
         self.slots: list[Node] = []
+        self.chunks: dict[Pass, int] = {}  # rows of a chunk
+        self.passing: dict[Pass, list[tuple[Node, Lifetime]]] = {}  # bytes of a row
 
     def run(self) -> Lowered:
         recipes = {n.id: make(n, self._evaluator()) for n in self.roots}
@@ -79,6 +85,7 @@ class _Lowering:
             self._update(state, value)
         assign_levels(self.grouping, self.in_place)
         self._slot_buffers()
+        self._passes()
         arena = self._arena_buffers()
         taps = tuple(Window(self.buffers[n.id], n.type.shape) for n in self.graph.taps)
         return Lowered(self._program(), tuple(self.slots), arena, taps)
@@ -101,9 +108,12 @@ class _Lowering:
     def _buffer(self, node: Node) -> Buffer:
         return self.buffers.get(node.id) or self._in_arena(node, 0)
 
-    def _in_arena(self, node: Node, offset: int) -> Buffer:
+    def _in_arena(self, node: Node, offset: int, scratch: Scratch | None = None) -> Buffer:
         size = self.layouts.of(node).size
-        return Buffer(f"v{node.id}", node.type.dtype, size, ARENA, offset)
+        return Buffer(f"v{node.id}", node.type.dtype, size, ARENA, offset, scratch)
+
+    def _bytes(self, node: Node) -> int:
+        return self.layouts.of(node).size * node.type.dtype.bytes
 
     # State ----------------------------------------------------------------------------
 
@@ -152,43 +162,86 @@ class _Lowering:
         slot = len(self.slots)
         self.buffers[node.id] = Buffer(name, node.type.dtype, node.type.size, slot)
 
+    def _passes(self) -> None:
+        """Find the size of the chunks of each pass, and the values that only it knows.
+
+        Sizes decide how sums are split, so readers that stand aside do not count for them.
+        """
+        passes: dict[Pass, list[Group]] = {}
+        for group in self.grouping.sorted():
+            if group.rows is not None:
+                passes.setdefault((group.level, group.rows), []).append(group)
+        for (level, rows), groups in passes.items():
+            size = _chunk_size(rows.extent, any(self._is_sliced(g) for g in groups))
+            values = [
+                (m.root, Lifetime(self._bytes(m.root) // rows.extent, k, last))
+                for k, g in enumerate(groups)
+                for m in g.members
+                if (last := self._last_of_pass(m.root, groups)) is not None
+            ]
+            if values and size < rows.extent:
+                common = max(_common_bytes(g, rows) for g in groups)
+                _, row = place([lifetime for _, lifetime in values])
+                size = fitting_rows(size, row, common)
+                alone = [v for v in values if not any(g.aside for g in self._readers(v[0]))]
+                self.passing[level, rows] = alone
+            self.chunks[level, rows] = size
+
+    def _last_of_pass(self, root: Node, groups: Sequence[Group]) -> int | None:
+        """The number of the last group of a pass to read a value that no other group reads."""
+        readers = [g for g in self._readers(root) if not g.aside]
+        kept = root.id in self.buffers or any(value is root for _, value in self.commits)
+        kept = kept or not self.layouts.of(root).in_rows
+        if kept or not readers or not all(g in groups for g in readers):
+            return None
+        return max(groups.index(g) for g in readers)
+
+    def _readers(self, root: Node) -> list[Group]:
+        """The groups that read a stored value: others than its own, and loops that gather in it."""
+        own = self.grouping.of[root.id]
+        readers = [g for g in self.grouping.readers(root) if g is not own]
+        gathers = own.scatters or (root is own.members[0].root and self._is_sliced(own))
+        return [*readers, own] if gathers else readers
+
     def _arena_buffers(self) -> int:
         """Place the remaining roots in the arena; those nobody else reads need no memory."""
-        nodes, lifetimes = [], []
+        found: list[list[tuple[Node, int, Scratch | None]]] = []
+        lifetimes = []
         taps = {n.id for n in self.graph.taps}
         final = max((g.level for g in self.grouping.groups), default=0) + 1
+        for (level, rows), values in self.passing.items():
+            chunk = self.chunks[level, rows]
+            chunks = -(-rows.extent // chunk)
+            offsets, lying, size = in_blocks([v for _, v in values], chunk, chunks)
+            roots = [node for node, _ in values]
+            found.append(list(zip(roots, offsets, lying, strict=True)))
+            lifetimes.append(Lifetime(size, level, level))
+        passing = {node.id for together in found for node, _, _ in together}
         for group in self.grouping.groups:
-            for recipe in group.members:
-                root = recipe.root
-                if root.id in self.buffers or root.id in taps:
+            for root in (recipe.root for recipe in group.members):
+                if root.id in self.buffers or root.id in taps or root.id in passing:
                     continue
-                if not group.aside and all(g.aside for g in self._readers(root, group)):
+                if not group.aside and all(g.aside for g in self._readers(root)):
                     self.watched.add(root.id)
-                last = max(self._last_reads(root, group, final), default=None)
+                last = max(self._last_reads(root, final), default=None)
                 if last is not None:
-                    nodes.append(root)
-                    size = self.layouts.of(root).size * root.type.dtype.bytes
-                    lifetimes.append(Lifetime(size, group.level, last))
-        offsets, total = place(lifetimes)
+                    found.append([(root, 0, None)])
+                    lifetimes.append(Lifetime(self._bytes(root), group.level, last))
+        starts, size = place(lifetimes)
         for tap in self.graph.taps:  # they stay
-            nodes.append(tap)
-            offsets.append(total)
-            total += aligned_size(tap.type.bytes)
-        for node, offset in zip(nodes, offsets, strict=True):
-            self.buffers[node.id] = self._in_arena(node, offset)
-        return total
+            found.append([(tap, 0, None)])
+            starts.append(size)
+            size += aligned_size(tap.type.bytes)
+        for start, together in zip(starts, found, strict=True):
+            for node, offset, scratch in together:
+                self.buffers[node.id] = self._in_arena(node, start + offset, scratch)
+        return size
 
-    def _last_reads(self, root: Node, group: Group, final: int) -> Iterator[int]:
-        """Levels at which the stored value is read: by other groups, by loops that gather in it."""
-        yield from (other.level for other in self._readers(root, group))
-        if group.scatters or (root is group.members[0].root and self._is_sliced(group)):
-            yield group.level
+    def _last_reads(self, root: Node, final: int) -> Iterator[int]:
+        """Levels at which the stored value is read."""
+        yield from (g.level for g in self._readers(root))
         if any(value is root for _, value in self.commits):
             yield final
-
-    def _readers(self, root: Node, group: Group) -> list[Group]:
-        """The other groups that read a root of ``group``."""
-        return [g for g in self.grouping.readers(root) if g is not group]
 
     # Loops ----------------------------------------------------------------------------
 
@@ -206,8 +259,11 @@ class _Lowering:
             for rows, nest in loops:
                 by_rows.setdefault(rows, []).append(_labelled(nest, group.members))
         program = [
-            tuple(_phase(rows, nests) for rows, nests in phases.items())
-            for _, phases in sorted(levels.items())
+            tuple(
+                Phase(tuple(nests), rows, self.chunks[level, rows] if rows else 1)
+                for rows, nests in phases.items()
+            )
+            for level, phases in sorted(levels.items())
         ]
         if self.commits:
             program.append((Phase(tuple(self._commit(s, v) for s, v in self.commits)),))
@@ -331,11 +387,10 @@ def _with_own_results(graph: Graph) -> Graph:
     return replace(result, taps=tuple(own(n) for n in graph.taps))
 
 
-def _phase(rows: Axis | None, nests: Sequence[Nest]) -> Phase:
-    if rows is None:
-        return Phase(tuple(nests))
-    gathers = any(s.combine for n in nests for s in n.stores)
-    return Phase(tuple(nests), rows, _chunk_size(rows.extent, gathers))
+def _common_bytes(group: Group, rows: Axis) -> int:
+    """Bytes that a group reads for every row."""
+    sources = {r.source.id: r.source for r in group.reads if not in_own_row(r, rows)}
+    return sum(n.type.bytes for n in sources.values())
 
 
 def _chunk_size(rows: int, gathers: bool) -> int:

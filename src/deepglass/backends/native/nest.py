@@ -86,12 +86,12 @@ class Function:
 
     Attributes:
         text: `(i64 lo, i64 chunk, ptr table, ptr base0, ...) ... { ... }`.
-        bases: slot and offset of each base.
+        bases: the home of each base.
         functions: definitions of the functions it calls, by name.
     """
 
     text: str
-    bases: tuple[tuple[int, int], ...]
+    bases: tuple[ir.Home, ...]
     functions: dict[str, str]
 
 
@@ -125,7 +125,7 @@ class _NestEmitter:
             start[number[chunk]] = Position("%chunk", 0, 0, 0, chunk.extent - 1, 1)
         self.place = list(start)
         self.ev = Evaluator(self.writer, self.place)
-        written = frozenset((s.buffer.slot, s.buffer.offset) for s in nest.stores)
+        written = frozenset(s.buffer.home for s in nest.stores)
         table = NodeTable(axes, written)
         self.accums = [table.node(a.expr) for a in nest.accums]
         self.stores = [

@@ -61,11 +61,11 @@ class NodeTable:
 
     Attributes:
         axes: the nest's axes; a node names them by position.
-        written: slot and offset of the buffers that the nest stores to.
+        written: homes of the buffers that the nest stores to.
     """
 
     axes: tuple[ir.Axis, ...]
-    written: frozenset[tuple[int, int]]
+    written: frozenset[ir.Home]
     _by_key: dict[Hashable, Node] = field(default_factory=dict)
     _by_identity: dict[int, Node] = field(default_factory=dict)
     _numbers: dict[ir.Axis, int] = field(default_factory=dict)
@@ -107,7 +107,7 @@ class NodeTable:
                     buffer=buffer,
                     value=other,
                     extra=repr(other),
-                    pinned=(buffer.slot, buffer.offset) in self.written,
+                    pinned=buffer.home in self.written,
                 )
             case ir.Call(op, operands, dtype):
                 args = tuple(self.node(a) for a in operands)

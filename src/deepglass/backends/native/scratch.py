@@ -1,0 +1,49 @@
+"""Memory for values that one pass over the rows makes and uses up.
+
+    for the rows of a chunk:  v = f(x); m = g(v); y = h(m)      v and m need a chunk's rows only
+
+Every thread has a block of memory for them, which it uses for chunk after chunk, so that it
+stays in the thread's cache. Within a block, values that are not needed at the same time share
+memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .cpu import usable_cpus
+from .ir import Scratch
+from .memory import ALIGNMENT, Lifetime, place
+
+NEAR = 512 * 1024  # bytes that a thread has close by
+
+
+def fitting_rows(most: int, row: int, common: int) -> int:
+    """Return how many rows a chunk has: ``most``, or half as many, and so on, where they would
+    take much memory.
+
+    Args:
+        row: bytes that a row takes.
+        common: bytes that all rows read. They are read once per chunk, so it is worth their
+            while only if the chunk takes as much.
+    """
+    while most > 1 and most * row > max(common, NEAR):
+        most //= 2
+    return most
+
+
+def in_blocks(
+    values: Sequence[Lifetime], chunk: int, chunks: int
+) -> tuple[list[int], list[Scratch], int]:
+    """Return the offset of each value in a block, how it lies, and the bytes of all blocks.
+
+    Args:
+        values: bytes of one row of each, and the times when it is written and last read.
+        chunk: rows of a chunk.
+        chunks: how many there are.
+    """
+    whole = [Lifetime(v.size * chunk, v.first, v.last) for v in values]
+    offsets, size = place(whole)
+    block = -(-size // ALIGNMENT) * ALIGNMENT
+    count = min(chunks, len(usable_cpus()))
+    return offsets, [Scratch(v.size, block, count) for v in values], block * count
