@@ -172,7 +172,8 @@ class _Lowering:
             if group.rows is not None:
                 passes.setdefault((group.level, group.rows), []).append(group)
         for (level, rows), groups in passes.items():
-            size = _chunk_size(rows.extent, any(self._is_sliced(g) for g in groups))
+            counted = [g for g in groups if not g.aside]
+            size = _chunk_size(rows.extent, any(self._is_sliced(g) for g in counted))
             values = [
                 (m.root, Lifetime(self._bytes(m.root) // rows.extent, k, last))
                 for k, g in enumerate(groups)
@@ -180,7 +181,7 @@ class _Lowering:
                 if (last := self._last_of_pass(m.root, groups)) is not None
             ]
             if values and size < rows.extent:
-                common = max(_common_bytes(g, rows) for g in groups)
+                common = max(_common_bytes(g, rows) for g in counted)
                 _, row = place([lifetime for _, lifetime in values])
                 size = fitting_rows(size, row, common)
                 alone = [v for v in values if not any(g.aside for g in self._readers(v[0]))]
@@ -221,7 +222,8 @@ class _Lowering:
             for root in (recipe.root for recipe in group.members):
                 if root.id in self.buffers or root.id in taps or root.id in passing:
                     continue
-                if not group.aside and all(g.aside for g in self._readers(root)):
+                others = [g for g in self._readers(root) if g is not group]
+                if not group.aside and all(g.aside for g in others):
                     self.watched.add(root.id)
                 last = max(self._last_reads(root, final), default=None)
                 if last is not None:
