@@ -184,7 +184,7 @@ class _ModuleEmitter:
         return made.name, f"  call void @{made.name}(i64 %lo, i64 %chunk, ptr %table{pointers})"
 
     def _emit(
-        self, nest: ir.Nest, phase: ir.Phase, count: int, places: tuple[tuple[int, int], ...]
+        self, nest: ir.Nest, phase: ir.Phase, count: int, places: tuple[ir.Home, ...]
     ) -> _Made:
         nest = schedule(nest, phase, self.cpu, count)
         rows = Rows(phase.rows, count, phase.chunk_size)

@@ -14,11 +14,11 @@ class Likeness:
 
     Attributes:
         key: equal for two nests that do the same.
-        places: slot and offset of each buffer, in the order in which the nest names them.
+        places: the home of each buffer, in the order in which the nest names them.
     """
 
     key: Hashable
-    places: tuple[tuple[int, int], ...]
+    places: tuple[ir.Home, ...]
 
 
 def likeness(nest: ir.Nest, phase: ir.Phase, rows: int) -> Likeness:
@@ -31,7 +31,7 @@ class _Reader:
         self.nest, self.phase = nest, phase
         axes = dict.fromkeys((*nest.axes, *nest.over, phase.chunk))
         self.axes = {axis: k for k, axis in enumerate(axes)}
-        self.places: dict[tuple[int, int], int] = {}
+        self.places: dict[ir.Home, int] = {}
         self.numbers: dict[Hashable, int] = {}  # of expressions, by what they say
         self.of: dict[int, int] = {}  # the same, by id
         self.accums = {a.name: k for k, a in enumerate(nest.accums)}
@@ -81,8 +81,7 @@ class _Reader:
                 return "acc", dtype.name, self.accums[name]
 
     def buffer(self, buffer: ir.Buffer) -> Hashable:
-        at = (buffer.slot, buffer.offset)
-        number = self.places.setdefault(at, len(self.places))
+        number = self.places.setdefault(buffer.home, len(self.places))
         return number, buffer.dtype.name, buffer.size
 
     def index(self, index: ir.Index) -> Hashable:
