@@ -12,7 +12,7 @@ import pytest
 
 import deepglass as dg
 from deepglass import eager
-from deepglass.errors import DomainError
+from deepglass.errors import BackendError, DomainError
 from deepglass.graph.op import Op
 from deepglass.graph.tensor import compute_with
 from deepglass.nn import functional
@@ -145,6 +145,14 @@ def test_wrong_values_are_errors_all_the_same(programs: eager.Programs) -> None:
     for _ in range(2):
         with pytest.raises(DomainError, match="got 301 to 699"):
             functional.cross_entropy(dg.tensor(noise(700, 301)), target)
+
+
+@pytest.mark.parametrize("count", [0, 1.5])
+def test_threads_are_whole_numbers(count: Any) -> None:
+    before = dg.get_threads()
+    with pytest.raises(BackendError, match=f"from 1 on; got {count}. Use 1"):
+        dg.set_threads(count)
+    assert dg.get_threads() == before
 
 
 def test_without_llvmlite_numpy_computes() -> None:

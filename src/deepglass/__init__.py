@@ -9,6 +9,7 @@ tensor([2., 4.])
 
 from . import autograd, nn, optim, taps, testing
 from .autodiff import backward, grad, value_and_grad
+from .backends import get_threads, set_threads
 from .backends import use as backend
 from .checkpoint import checkpoint
 from .compile import compile
@@ -293,6 +294,7 @@ __all__ = [
     "full_like",
     "gather",
     "ge",
+    "get_threads",
     "grad",
     "gradcheck",
     "gt",
@@ -382,6 +384,7 @@ __all__ = [
     "scan",
     "scatter",
     "scatter_add",
+    "set_threads",
     "short",
     "sigmoid",
     "sign",

@@ -150,3 +150,37 @@ def use(name: str) -> Iterator[None]:
         yield
     finally:
         _chosen.pop()
+
+
+def set_threads(count: int) -> None:
+    """Run compiled programs on ``count`` threads from now on; results do not change by a bit.
+
+    Unless said, they run on as many as there are processors for this process, or as the
+    environment variable DEEPGLASS_THREADS says. NumPy's library for matrix products has threads
+    of its own.
+
+    Raises:
+        BackendError: ``count`` is no whole number from 1 on.
+        ImportError: llvmlite is not installed, so there are no such programs.
+
+    >>> before = get_threads()
+    >>> set_threads(1)
+    >>> get_threads()
+    1
+    >>> set_threads(before)
+    """
+    _threads().set_threads(count)
+
+
+def get_threads() -> int:
+    """Return how many threads compiled programs run on.
+
+    Raises:
+        ImportError: llvmlite is not installed, so there are no such programs.
+    """
+    count: int = _threads().threads()
+    return count
+
+
+def _threads() -> Any:
+    return importlib.import_module(".native.threads", __package__)

@@ -428,10 +428,12 @@ def set_threads(count: int) -> None:
     """Run programs on ``count`` threads from now on; results do not change by a bit.
 
     Raises:
-        BackendError: ``count`` is below 1.
+        BackendError: ``count`` is no whole number from 1 on.
     """
-    if count < 1:
-        raise BackendError(f"set_threads: a number from 1 on; got {count}. Use 1 to run alone.")
+    if not isinstance(count, int) or count < 1:
+        raise BackendError(
+            f"set_threads: a whole number from 1 on; got {count!r}. Use 1 to run alone."
+        )
     _owner.wanted = count
 
 
