@@ -51,14 +51,17 @@ def test_what_comes_later_changes_nothing() -> None:
 
 
 def test_initial_weights() -> None:
-    model = GPT(65, layers=8)
-    assert model.wte.weight.numpy().std() == pytest.approx(0.02, rel=0.05)
-    assert model.h[3].attn.c_attn.weight.numpy().std() == pytest.approx(0.02, rel=0.05)
-    assert model.h[3].mlp.c_proj.weight.numpy().std() == pytest.approx(0.005, rel=0.05)
-    assert not model.h[3].attn.c_proj.bias.numpy().any()
+    """Those of the published width, and sums of the same size for others."""
+    dg.manual_seed(0)
+    for width, std in ((768, 0.02), (48, 0.08)):
+        model = GPT(65, layers=2, heads=2, width=width)
+        assert model.wte.weight.numpy().std() == pytest.approx(std, rel=0.05)
+        assert model.h[0].attn.c_attn.weight.numpy().std() == pytest.approx(std, rel=0.05)
+        assert model.h[1].mlp.c_proj.weight.numpy().std() == pytest.approx(std / 2, rel=0.05)
+        assert not model.h[1].attn.c_proj.bias.numpy().any()
     tokens = RNG.integers(0, 65, (2, 30))
     loss = dg.nn.functional.cross_entropy(model(tokens), dg.tensor(np.roll(tokens, -1, 1)))
-    assert loss.item() == pytest.approx(np.log(65), abs=0.1)
+    assert loss.item() == pytest.approx(np.log(65), abs=0.3)
 
 
 def test_attention() -> None:

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 
 import deepglass as dg
 from deepglass.config import load_config
-from deepglass.data import load_digits, read_table
+from deepglass.data import BytePairEncoder, load_digits, read_table
 from deepglass.errors import DataError, DomainError
 from deepglass.models import DESIGNS, MLP
 from deepglass.runs import Run, RunFolder, all_runs, kind_of, plan
@@ -453,6 +453,20 @@ class TestPredictor:
         assert len(list(predictor.generate("ab", 7, temperature=5.0))) == 7
         with pytest.raises(DataError, match=r"3 characters of the training text; got '\\n'"):
             predictor.generate()
+
+    def test_characters_of_several_tokens_come_whole(self) -> None:
+        predictor = Predictor.__new__(Predictor)
+        predictor.encoder = BytePairEncoder.fit("né…", 256)
+        tokens = predictor.encoder.encode("né…é").tolist()
+        assert len(tokens) == 8
+        assert list(predictor._decoded(iter(tokens))) == ["n", "é", "…", "é"]
+        assert list(predictor._decoded(iter(tokens[:2]))) == ["n", "\ufffd"]
+
+    def test_only_runs_on_text_write(self, tmp_path: Path) -> None:
+        run = Run.create(quick("moons", samples=40), tmp_path / "run")
+        run.fit()
+        with pytest.raises(DataError, match=r"a run on text; this one is on points.*predict"):
+            Predictor(run.folder).generate()
 
     def test_damaged_folders_say_what_is_wrong(self, tmp_path: Path) -> None:
         run = Run.create(quick("moons", samples=40), tmp_path / "run")

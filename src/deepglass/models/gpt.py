@@ -52,8 +52,8 @@ class GPT(LanguageModel):
         ShapeError: a text longer than the context.
 
     Source: Radford et al. (2019), "Language models are unsupervised multitask learners", section
-    2.3; Vaswani et al. (2017); the tied table: Press and Wolf (2017). Names and initial weights
-    are those of the published GPT-2, whose gelu is the approximation by tanh.
+    2.3; Vaswani et al. (2017); the tied table: Press and Wolf (2017). Names, and at its width
+    initial weights, are those of the published GPT-2, whose gelu is the approximation by tanh.
 
     >>> GPT(7, layers=1, heads=2, width=4, context=5)(Tensor([[1, 2, 0, 6, 3]])).shape
     (1, 7, 5)
@@ -90,11 +90,16 @@ class GPT(LanguageModel):
         self._fill(generator)
 
     def _fill(self, generator: Generator | None) -> None:
-        """Normal numbers, smaller where the sums of all blocks would grow with their number."""
+        """Normal numbers, smaller where the sums of all blocks would grow with their number.
+
+        At the published width their standard deviation is the published 0.02; elsewhere it keeps
+        the size of the sums, by which small networks learn sooner.
+        """
+        std = 0.02 * math.sqrt(768 / self.width)
         for name, layer in self.named_modules():
             if isinstance(layer, (Linear, Embedding)):
                 shrink = math.sqrt(2 * self.layers) if name.endswith("c_proj") else 1.0
-                init.normal_(layer.weight, 0.0, 0.02 / shrink, generator)
+                init.normal_(layer.weight, 0.0, std / shrink, generator)
             if isinstance(layer, Linear) and layer.bias is not None:
                 init.zeros_(layer.bias)
 
@@ -136,7 +141,7 @@ class GPT(LanguageModel):
         )
 
     def attention(self, tokens: Any) -> list[Tensor]:
-        """Return how much each place reads of each, by layer.
+        """Return how much each place reads of each, by layer; call `eval` before.
 
         Shapes:
             tokens: (batch, length)
@@ -181,7 +186,7 @@ def gpt2(weights: str | Path | None = None) -> GPT:
         )
     (vocabulary, width), (context, _) = (table.shape for table in tables)
     with init.unfilled():
-        network = GPT(vocabulary, layers, width // HEAD, width, context)
+        network = GPT(vocabulary, layers, max(1, width // HEAD), width, context)
     try:
         network.load_state_dict(arrays)
     except DataError as error:

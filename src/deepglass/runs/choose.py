@@ -24,11 +24,10 @@ PACES = {
     "small table": (3000, 2e-3),
     "table": (12_000, 3e-3),
     "text": (1500, 2e-3),
-    "text by gpt": (2800, 2e-3),
 }
 MANY_ROWS = 5000
 MANY_TOKENS = 500_000
-READ_BY_GPT, GPT_BATCH = 128, 16  # tokens per sample, samples per step
+READ_BY_GPT, GPT_BATCH, GPT_STEPS = 128, 8, 4800  # tokens per sample, samples per step, steps
 WARMUP = 100  # steps in which the rate of a transformer rises
 NAMED = ("model", "loss", "optimizer", "schedule")  # sections that are chosen by name
 FEWEST, MOST = 5, 300  # epochs, whatever the number of samples
@@ -119,15 +118,10 @@ def _choices(
     task, sizes, samples = material.task, material.sizes, len(material.parts["train"])
     model, why_model = _model(material, samples)
     name = said.get("model", {}).get("name", model["name"])
-    if name == "gpt":
-        model = _gpt(samples * sizes.inputs[0])
-    batch = given.train.batch_size
-    if "batch_size" not in said.get("train", {}):
-        batch = GPT_BATCH if name == "gpt" else _batch(samples)
+    batch = given.train.batch_size if "batch_size" in said.get("train", {}) else _batch(samples)
     steps = ceil(samples / batch)
     small = sizes.kind == "table" and samples < MANY_ROWS
-    pace = "small table" if small else "text by gpt" if name == "gpt" else sizes.kind
-    aim, rate = PACES[pace]
+    aim, rate = PACES["small table" if small else sizes.kind]
     epochs = min(MOST, max(FEWEST, ceil(aim / steps)))
     measures = {
         "classification": ("cross_entropy", ["accuracy"]),
@@ -147,21 +141,14 @@ def _choices(
     if sizes.kind == "text":
         chosen["train"]["clip_norm"] = 1.0
     if name == "gpt":
-        chosen["optimizer"] = {
-            "name": "adamw",
-            "lr": rate,
-            "betas": [0.9, 0.99],
-            "weight_decay": 0.1,
-        }
-        chosen["schedule"]["warmup"] = min(1.0, WARMUP / steps)
-        chosen["train"]["decay"] = "matrices"
+        why_model = _for_gpt(chosen, said, samples, samples * sizes.inputs[0])
     if name == "linear":
         chosen["optimizer"]["lr"] = 1e-2
     reasons = [f"data: {'; '.join(material.notes)}", f"task: {task}, as {_why_task(material)}"]
     if "augment" not in said["data"] and (augment := _augment(given)):
         chosen["data"]["augment"], why = augment
         reasons.append(f"images: changed by {' and '.join(chosen['data']['augment'])}, {why}")
-    if "name" not in said.get("model", {}):
+    if "name" not in said.get("model", {}) or name == "gpt":
         reasons.append(f"model: {name}, {why_model}")
     measured = " and ".join(said.get("train", {}).get("metrics", metrics)) or "nothing"
     used = said.get("loss", {}).get("name", loss)
@@ -207,11 +194,23 @@ def _model(material: Material, samples: int) -> tuple[dict[str, Any], str]:
     return chosen, f"as there are {samples:,} rows to learn from"
 
 
-def _gpt(tokens: int) -> dict[str, Any]:
-    """GPT of a size for so many tokens; a small text would be learned by heart by a large one."""
-    if tokens >= MANY_TOKENS:
-        return {"name": "gpt", "width": 128}
-    return {"name": "gpt", "width": 64, "dropout": 0.1}
+def _for_gpt(chosen: dict[str, dict[str, Any]], said: Partial, samples: int, tokens: int) -> str:
+    """Choose what a transformer needs instead, and return why; a small text would be learned by
+    heart by a large one."""
+    train = chosen["train"]
+    if "batch_size" not in said.get("train", {}):
+        train["batch_size"] = GPT_BATCH
+    steps = ceil(samples / train["batch_size"])
+    train["epochs"] = min(MOST, max(FEWEST, ceil(GPT_STEPS / steps)))
+    train["decay"] = "matrices"
+    large = tokens >= MANY_TOKENS
+    chosen["model"] = {
+        "name": "gpt",
+        **({"width": 128} if large else {"width": 64, "dropout": 0.1}),
+    }
+    chosen["optimizer"] = {"name": "adamw", "lr": 3e-3, "betas": [0.9, 0.99], "weight_decay": 0.1}
+    chosen["schedule"]["warmup"] = min(1.0, WARMUP / steps)
+    return f"of width {chosen['model']['width']} as there are {tokens:,} tokens to learn from"
 
 
 def _augment(given: Config) -> tuple[list[str], str] | None:
