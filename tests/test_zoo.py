@@ -383,6 +383,27 @@ def test_large_weights_are_drawn_in_pieces_that_make_one_draw() -> None:
     np.testing.assert_array_equal(weight, dg.randn(size, generator=dg.Generator(7)).numpy())
 
 
+def test_compiled_steps_do_what_eager_ones_do(backend: str) -> None:
+    """Shortcuts, batch normalisation and momentum, in three steps."""
+    x = dg.tensor(np.random.default_rng(0).normal(size=(3, 3, 10, 9)).astype(np.float32))
+    losses: list[list[float]] = []
+    for compiled in (False, True):
+        model = models.ResNetCIFAR(8, 5, generator=dg.Generator(1))
+        optimizer = dg.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+
+        def step(x: Any, model: Any = model, optimizer: Any = optimizer) -> Any:
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(model(x), dg.tensor([0, 4, 2]))
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        run = dg.compile(step, backend=backend) if compiled else step
+        losses.append([run(x).item() for _ in range(3)])
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)
+    assert losses[0][2] < losses[0][0]
+
+
 def test_the_examples_of_the_page_run() -> None:
     page = (Path(__file__).parents[1] / "docs" / "networks.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
