@@ -16,6 +16,7 @@ from browser import probed
 from PIL import Image
 
 import deepglass as dg
+from deepglass.cli.sight import look
 from deepglass.data import fit_digit, fit_digit28
 from deepglass.errors import DataError
 from deepglass.explain import Explainer, grad_cam, overlay
@@ -50,6 +51,7 @@ from deepglass.report.network import live
 from deepglass.report.pictures import packed
 from deepglass.report.sight import sight
 from deepglass.runs import Run
+from deepglass.runs.predictor import Predictor
 from deepglass.train import load_checkpoint
 
 SAMPLES = 100
@@ -294,6 +296,13 @@ def test_what_a_convolutional_network_sees(tmp_path: Path) -> None:
     assert all(pixels(image).size > 1 for image in found["images"])
     assert found["heads"] == ["Where it looked", "The first weights", "Feature maps"]
     assert found["first"] == f"{first['truth']} → {first['answer']}"
+
+    drawn = np.full((40, 40), 255, np.uint8)
+    drawn[5:35, 18:22] = 0
+    Image.fromarray(drawn).save(tmp_path / "one.png")
+    look(Predictor(run.folder), "maps", tmp_path / "one.png", None, tmp_path / "maps.png")
+    with Image.open(tmp_path / "maps.png") as maps:  # two rows of tiles, with room below each
+        assert maps.size == (7 * 57 - 1, 2 * (56 + 8))
 
 
 def test_a_network_without_maps_or_without_mistakes(digits: Run, said: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from .screen import console, percent
 HEAT = {"gradcam": grad_cam, "saliency": saliency, "occlusion": occlusion}
 METHODS = (*HEAT, "maps", "kernels")
 LARGE, TILE = 336, 56  # pixels of an image and of a tile at least
+ACROSS = 16  # maps in a row
 
 
 def look(
@@ -71,7 +72,7 @@ def _seen(predictor: Predictor, method: str, path: Path, name: str | None) -> np
             raise DataError(
                 "explain: --method maps is for networks with convolutions. Use kernels."
             )
-        return _below([tiles(maps[0][:, None], side=TILE) for maps in found.values()])
+        return _below([tiles(maps[0][:, None], ACROSS, TILE) for maps in found.values()])
     heat = HEAT[method](predictor.model, x, [chosen])[0]
     plain = picture if picture.dtype == np.uint8 else (255 * picture).round().astype(np.uint8)
     both = np.stack([np.broadcast_to(plain, (3, *picture.shape[1:])), overlay(picture, heat)])

@@ -33,7 +33,7 @@ def tiles(values: np.ndarray, columns: int = 0, side: int = 0) -> np.ndarray:
     if values.shape[1] != 3:
         values = values.reshape(-1, 1, *values.shape[2:])
     count, channels, height, width = values.shape
-    columns = columns or max(1, math.ceil(math.sqrt(count * height / width)))
+    columns = min(count, columns or math.ceil(math.sqrt(count * height / width)))
     factor = max(1, math.ceil(side / max(height, width)))
     height, width = height * factor, width * factor
     rows = -(-count // columns)
