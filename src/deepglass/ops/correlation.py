@@ -153,8 +153,16 @@ def _places_of(windows: Windows) -> tuple[int, ...]:
     return tuple(range(3, 3 + len(windows)))
 
 
-def _images_order(windows: Windows) -> tuple[int, ...]:
-    return (0, 1, *_places_of(windows), 2, 2)
+def _channels(groups: int, *of_a_group: int) -> int | None:
+    """The axis of images that goes into lanes: their channels, or the groups if each has one
+    channel; None where it is not worth it."""
+    if groups == 1:
+        return 2
+    return 1 if max(of_a_group) == 1 and groups >= _FEWEST else None
+
+
+def _images_order(windows: Windows, channels: int) -> tuple[int, ...]:
+    return (0, 3 - channels, *_places_of(windows), channels, channels)
 
 
 def _taps_first(windows: Windows) -> tuple[int, ...]:
@@ -175,13 +183,14 @@ def _inside(windows: Windows) -> Windows:
 
 def _conv_arrangement(types: Any, windows: Windows) -> Arrangement | None:
     w = types[1]
-    if w.shape[0] > 1 or w.shape[1] < _FEWEST:
+    channels = _channels(*w.shape[:3])
+    if channels is None or w.shape[0] * w.shape[1] < _FEWEST:
         return None
-    images, places = _images_order(windows), _places_of(windows)
+    images, places = _images_order(windows, channels), _places_of(windows)
     return Arrangement(
         images,
         _taps_first(windows),
-        (images, (0, 1, *places, 2, 1)),
+        (images, (0, 1, *places, 2, 1) if channels == 2 else (1, 2, *places, 0)),
         (_reached(windows), ((0, 0),) * len(w.shape)),
         {"windows": _inside(windows)},
     )
@@ -190,11 +199,12 @@ def _conv_arrangement(types: Any, windows: Windows) -> Arrangement | None:
 def _conv_transpose_arrangement(types: Any, windows: Windows) -> Arrangement | None:
     g, w = types
     strided = any(v.stride > 1 for v in windows)
-    if w.shape[0] > 1 or w.shape[2] < _FEWEST:
+    channels = _channels(*w.shape[:3])
+    if channels is None or w.shape[0] * w.shape[2] < _FEWEST:
         return None
     if strided and (g.shape[0] == 1 or any(v.stride > 1 and v.dilation > 1 for v in windows)):
         return None
-    images, places = _images_order(windows), _places_of(windows)
+    images, places = _images_order(windows, channels), _places_of(windows)
     around, inside = [(0, 0)] * 3, []
     for v in windows:
         first = (v.before // v.stride) - (v.covers - 1) * v.dilation
@@ -205,7 +215,7 @@ def _conv_transpose_arrangement(types: Any, windows: Windows) -> Arrangement | N
     return Arrangement(
         images,
         _taps_first(windows),
-        (images, (0, 2, *places, 1, 2)),
+        (images, (0, 2, *places, 1, 2) if channels == 2 else (1, 2, *places, 0)),
         (tuple(around), ((0, 0),) * len(w.shape)),
         {"windows": tuple(inside)},
         sections=_residues(g, w, windows) if strided else (),
@@ -214,7 +224,7 @@ def _conv_transpose_arrangement(types: Any, windows: Windows) -> Arrangement | N
 
 def _residues(g: Any, w: Any, windows: Windows) -> tuple[Section, ...]:
     """Elements that lie under the same taps: each tap of a stride has its own."""
-    whole = tuple((0, 1, n) for n in (g.shape[0], 1, w.shape[2]))
+    whole = tuple((0, 1, n) for n in (*g.shape[:2], w.shape[2]))
     return tuple(
         Section((*whole, *(p for p, _ in cuts)), (w.shape[1], *(k for _, k in cuts)))
         for cuts in product(*map(_residues_along, windows))
@@ -233,12 +243,13 @@ def _residues_along(v: Window) -> Iterator[tuple[tuple[int, int, int], int]]:
 
 
 def _weight_gradient_arrangement(types: Any, windows: Windows) -> Arrangement | None:
-    g = types[1]
-    if g.shape[1] > 1 or g.shape[2] < _FEWEST:
+    x, g = types
+    channels = _channels(g.shape[1], x.shape[2], g.shape[2])
+    if channels is None or g.shape[1] * g.shape[2] < _FEWEST:
         return None
-    images = _images_order(windows)
+    images, places = _images_order(windows, channels), _places_of(windows)
     return Arrangement(
-        (0, 2, 1, *_places_of(windows), 1),
+        (0, 2, 1, *places, 1) if channels == 2 else (1, 2, *places, 0),
         tuple(range(1 + len(windows))),
         (images, images),
         (_reached(windows), ((0, 0),) * len(g.shape)),

@@ -133,6 +133,24 @@ def test_between_convolutions_channels_stay_last() -> None:
             assert "if" not in str(nest).split("over")[1].split("=")[1], accum.name
 
 
+def test_depthwise_convolutions_have_channels_in_lanes() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, 24, 7, 5)).astype(np.float32)
+    w = rng.standard_normal((24, 1, 3, 3)).astype(np.float32)
+
+    def blurred(x, w):
+        return functional.conv2d(functional.relu(x), w, padding=1, groups=24) * 2.0
+
+    program = loops(blurred, x, w)
+    (nest,) = [n for n in nests(program) if n.accums]
+    assert extents(nest)[:3] == [2, 7, 5]
+    padded = np.pad(np.maximum(x, 0).astype(np.float64), ((0, 0), (0, 0), (1, 1), (1, 1)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (2, 3))
+    expected = 2 * np.einsum("nchwuv,cuv->nchw", windows, w[:, 0])
+    found = dg.compile(blurred, backend="native")(x, w).numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_windows_find_zeros_outside() -> None:
     weight = dg.tensor(np.ones((16, 16, 3, 3), "float32"))
     program = loops(

@@ -207,9 +207,10 @@ def _map_blocks(shape: Shape, c: Lanes, steps: Sequence[int]) -> Iterator[list[i
 
 
 def _panels(shape: Shape, axis: int, vector: int) -> bool:
-    """Whether what is read along the lanes is another panel for each point of an axis: points
-    that share nothing with it."""
-    return any(i.element and abs(i.step(vector)) == 1 and axis in i.axes for i in shape.work.body)
+    """Whether all that is read along the lanes is other for each point of an axis, so that its
+    points share nothing of it."""
+    along = [i for i in shape.work.body if i.element and abs(i.step(vector)) == 1]
+    return bool(along) and all(axis in i.axes for i in along)
 
 
 def _map_vectors(work: Work) -> int:
