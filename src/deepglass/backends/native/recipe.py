@@ -209,6 +209,8 @@ class Evaluator:
 
 def loads(x: Scalar) -> bool:
     """Whether finding ``x`` reads memory."""
+    if isinstance(x, Index) and not x.loaded:
+        return False
     seen: set[int] = set()
     stack: list[Scalar] = [x]
     while stack:

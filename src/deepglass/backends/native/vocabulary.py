@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 from ...graph.types import DType, bool_, int64
 from .ir import Axis, Call, Const, Expr, Index, Iota, Load, conjunction
 
 Scalar = Index | Expr
+Parts = tuple[tuple[Any, int], ...]  # axes or expressions, each with its factor
 
 
 def index_of(axis: Axis) -> Index:
@@ -21,22 +23,29 @@ def index_of(axis: Axis) -> Index:
 
 
 def add_index(x: Index, y: Index) -> Index:
-    terms = dict(x.terms)
-    for axis, c in y.terms:
-        terms[axis] = terms.get(axis, 0) + c
-    loaded = dict(x.loaded)
-    for expr, c in y.loaded:
-        loaded[expr] = loaded.get(expr, 0) + c
-    return Index(
-        tuple(sorted(((a, c) for a, c in terms.items() if c), key=lambda t: t[0].name)),
-        x.constant + y.constant,
-        tuple((e, c) for e, c in loaded.items() if c),
-    )
+    constant = x.constant + y.constant
+    if not y.terms and not y.loaded:
+        return x if not y.constant else Index(x.terms, constant, x.loaded)
+    if not x.terms and not x.loaded:
+        return y if not x.constant else Index(y.terms, constant, y.loaded)
+    return Index(_added(x.terms, y.terms, by_name=True), constant, _added(x.loaded, y.loaded))
+
+
+def _added(x: Parts, y: Parts, by_name: bool = False) -> Parts:
+    if not x or not y:
+        return x or y
+    total = dict(x)
+    for part, c in y:
+        total[part] = total.get(part, 0) + c
+    left = [(part, c) for part, c in total.items() if c]
+    return tuple(sorted(left, key=lambda t: t[0].name) if by_name else left)
 
 
 def scale_index(x: Index, factor: int) -> Index:
     if factor == 0:
         return Index()
+    if factor == 1:
+        return x
     return Index(
         tuple((a, c * factor) for a, c in x.terms),
         x.constant * factor,
