@@ -26,7 +26,7 @@ def test_a_slice_after_another_and_a_shorter_one() -> None:
         (k,),
         (ir.Accum("s", "add", call("mul", load(a, (k, 3), (i, 1)), load(b, (k, 5), (j, 1)))),),
     )  # fmt: skip
-    pages = [str(n).replace("  # ", "") for n in sliced(nest, t, index((i, 5), (j, 1)))]
+    pages = [str(n).replace("  #", "") for n in sliced(nest, SLICE, 0, t, index((i, 5), (j, 1)))]
     assert pages == [
         "for i<3, j<5:\n  t[5*i + j] = 0",
         "for part<4, i<3, j<5:\n  over k<256:\n"

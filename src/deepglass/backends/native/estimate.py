@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import prod
+from math import log2, prod
 from typing import Any
 
 import numpy as np
@@ -28,8 +28,10 @@ _SHORT, _MOST_CHOICES = 8, 64  # axes that choose what is computed: length, poin
 _REST = 0.03  # what another copy of the code for the rest of an axis may cost
 _WORTH_TRYING = 3.0  # times the cost of the best choice of lanes, without blocks
 
-_NEAR, _FAR = 28 * 1024, 640 * 1024  # bytes that stay in the first, and in the second cache
+_NEAR, _FAR = 28 * 1024, 448 * 1024  # bytes that stay in the first, and in the second cache
 _FROM_SECOND, _FROM_THIRD = 2.0, 6.0  # cycles per line of 64 bytes that comes from farther away
+_CACHE = 512 * 1024  # bytes: a larger operand is read once, by the outer loops
+_PANEL = 128 * 1024  # bytes of a panel, at most
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -61,13 +63,62 @@ class Shape:
         joining = (s for s in self.work.stores if s.weight > 1)
         return any(axis in s.scattered or not s.step(axis) for s in joining)
 
+    def copied(self, vector: int) -> Item | None:
+        """The factor of a product that vectors along an axis read, if copies of it may pay:
+        it serves several points, a panel of it fits the cache, and results are neighbours."""
+        work = self.work
+        if not work.multiplies or len(self.combines) > 1 or len(work.body) != 2:
+            return None
+        read = [i for i in work.body if vector in i.axes and i.element]
+        if vector not in self.outer or len(read) != 1 or not all(i.element for i in work.body):
+            return None
+        others = [a for a in self.outer if a not in read[0].axes and self.extents[a] > 1]
+        if not others or read[0].scattered or read[0].patterned:
+            return None
+        if any(map(self.serial, others)) or any(s.step(vector) != 1 for s in work.stores):
+            return None
+        size = prod(self.extents[a] for a in self.inner) * 2 * self.cpu.vector_bytes
+        return read[0] if 0 < size <= _PANEL else None
+
+    def order(self, lanes: Lanes) -> tuple[int, ...]:
+        """Loops: as given, but the vector axis of a map last. Of a sum's loops panels come one
+        after another, each for all axes it does not depend on, and so do tiles of what is read
+        along the lanes; else the axes of an operand that does not fit the cache first, so that it
+        is read once."""
+        outer, vector = list(self.outer), lanes.vector
+        loads = [i for i in self.work.body if i.element]
+        copied = self.copied(vector) if lanes.panel else None
+        if copied is not None:
+            outer.sort(key=lambda a: 1 if a == vector else 0 if a in copied.axes else 2)
+            return (*outer, *self.inner)
+        if any(map(self.serial, outer)):
+            return (*outer, *self.inner)
+        if not self.combines:
+            outer.sort(key=lambda a: a == vector)
+            return tuple(outer)
+        tiled = {a for i in loads if abs(i.step(vector)) == 1 for a in i.axes} - {vector}
+        tiles = [a for a in outer[1:] if a in tiled]
+        if vector in outer and tiles:
+            rest = [a for a in outer[1:] if a not in tiled]
+            return (outer[0], *tiles, *rest, *self.inner)
+        largest = max(loads, key=self._footprint, default=None)
+        if largest is not None and self._footprint(largest) > _CACHE:
+            outer.sort(key=lambda a: a not in largest.axes)
+        return (*outer, *self.inner)
+
+    def _footprint(self, item: Item) -> int:
+        axes = (a for a in item.axes if a < len(self.extents))
+        return item.element * prod(self.extents[a] for a in axes)
+
 
 @dataclass(frozen=True)
 class Lanes:
-    """An axis (or -1) and how many of its points are in a vector."""
+    """An axis (or -1), how many of its points are in a vector, and whether what the vectors
+    read is copied into a panel."""
 
     vector: int
     lanes: int
+    panel: bool = False
 
     def steps(self, shape: Shape, axis: int) -> int:
         """Vectors along the vector axis, points along another."""
@@ -123,6 +174,8 @@ def _lane_choices(shape: Shape) -> Iterator[Lanes]:
             if covered == 0 or padded < covered:
                 covered = padded
                 yield Lanes(axis, lanes)
+                if shape.copied(axis) is not None:
+                    yield Lanes(axis, lanes, panel=True)
             lanes = lanes // 2 if lanes * shape.work.narrowest > 16 else 1
 
 
@@ -146,11 +199,37 @@ def _rough_cost(shape: Shape, c: Lanes) -> float:
     else:
         end = sum(_slots(i, c) for i in (*shape.work.ending, *shape.work.stores)) * size
     outer = prod(c.steps(shape, a) for a in shape.outer)
-    return outer * (end + body * prod(c.steps(shape, a) for a in shape.inner))
+    once = outer * (end + body * prod(c.steps(shape, a) for a in shape.inner))
+    return once + _copying(shape, c)
 
 
 def _slots(item: Item, c: Lanes) -> float:
+    if c.panel and c.vector in item.axes and item.element:
+        return item.weight
     return item.slots(c.vector, c.lanes) if item.element else item.weight
+
+
+def _inside(item: Item, order: Sequence[int], shape: Shape) -> list[bool]:
+    """Which axes lie inside the innermost loop of ``order`` that the item does not depend on."""
+    inside = [a in shape.inner for a in range(len(order))]
+    for axis in reversed(order[: shape.split]):
+        if axis not in item.axes and shape.extents[axis] > 1:
+            break
+        inside[axis] = True
+    return inside
+
+
+def _copying(shape: Shape, c: Lanes) -> float:
+    """Cycles that the copies of all panels take."""
+    item = shape.copied(c.vector) if c.panel else None
+    if item is None:
+        return 0.0
+    axes = (a for a in item.axes if a < len(shape.extents))
+    vectors = prod(c.steps(shape, a) for a in axes)
+    if item.step(c.vector) == 1:
+        return 3.0 * vectors
+    turned = item.step(shape.inner[-1]) == 1
+    return vectors * (3.0 + log2(c.lanes) if turned else 3.0 * c.lanes + 1)
 
 
 # how large the blocks are
@@ -243,6 +322,7 @@ class _Model:
             fetch = self._fetch_cycles()
             once = once + np.maximum(compute, fetch) + 0.25 * np.minimum(compute, fetch)
         total = times[:, : shape.split].prod(axis=1) * once
+        total = total + self._of_choice([_copying(shape, c) for c in self.choices])
         # blocks of near axes are near in memory
         late = (blocks > 1) @ (0.01 * np.arange(blocks.shape[1])[::-1])
         return np.asarray(total * (1.0 + late) * (1.0 + _REST * (self._copies() - 1)))
@@ -282,18 +362,24 @@ class _Model:
         return np.asarray(most + _BESIDE * hidden + _SPILL * spilled + 1.0)
 
     def _fetch_cycles(self) -> Array:
-        """Bringing what one block's reduction reads from the caches it fits in."""
+        """Bringing what one block's reduction reads from the caches that hold it until then.
+
+        A factor is read again in the innermost loop it does not depend on; what the loops inside
+        that one read of it has to stay in a cache."""
         shape = self.shape
         axes = range(len(shape.extents))
         lanes = np.array([[c.lanes if a == c.vector else 1 for a in axes] for c in self.choices])
-        spans = self.blocks * lanes[self.which]
-        spans[:, shape.split :] = shape.extents[shape.split :]
-        spans = np.minimum(spans, np.array(shape.extents))
-        size = sum(
-            (self._points(i, spans) * i.element for i in shape.work.body), np.zeros(len(spans))
-        )
-        line = np.where(size <= _NEAR, 0.0, np.where(size <= _FAR, _FROM_SECOND, _FROM_THIRD))
-        return np.asarray(size / 64 * line)
+        full = np.array(shape.extents)
+        spans = np.minimum(self.blocks * lanes[self.which], full)
+        spans[:, shape.split :] = full[shape.split :]
+        orders = [shape.order(c) for c in self.choices]
+        cycles = np.zeros(len(spans))
+        for item in (i for i in shape.work.body if i.element):
+            inside = np.array([_inside(item, order, shape) for order in orders])[self.which]
+            kept = self._points(item, np.where(inside, full, spans)) * item.element
+            line = np.where(kept <= _NEAR, 0.0, np.where(kept <= _FAR, _FROM_SECOND, _FROM_THIRD))
+            cycles = cycles + self._points(item, spans) * item.element / 64 * line
+        return cycles
 
     def _end_cycles(self) -> Array:
         """Starting the accumulators of a block, and its stores."""

@@ -14,14 +14,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...graph.types import bool_, int32, int64
 from . import access, ops
-from .ir import Buffer, Home
+from .ir import STACK, Buffer, Home
 from .nodes import IndexNode, Node
 from .place import Place, Position, fits
 from .text import Value, Writer, constant, constants, memory_text
+
+if TYPE_CHECKING:
+    from .panel import Panel
 
 T = TypeVar("T")
 _SPLIT = frozenset({"iota", "add", "sub", "mul", "floordiv", "mod", "cast"})
@@ -63,6 +66,7 @@ class Evaluator:
         scopes: the open loops, outermost (the function) first.
         accumulators: values of `ir.Acc` at the current point.
         bases: names of the pointers to the buffers used, by their home.
+        panel: the copy that stands for one of the loads, if there is one.
     """
 
     def __init__(self, writer: Writer, positions: list[Position]) -> None:
@@ -71,6 +75,7 @@ class Evaluator:
         self.scopes = [Scope()]
         self.accumulators: dict[str, Value] = {}
         self.bases: dict[Home, str] = {}
+        self.panel: Panel | None = None
         self._depth, self._section = 0, self.scopes[0].body
         self.here()
 
@@ -110,6 +115,8 @@ class Evaluator:
         """Return the value of a node; int64 numbers that fit may come in 32 bits."""
         if node.kind == "acc":
             return self.accumulators[str(node.value)]
+        if self.panel is not None and node is self.panel.node:
+            return self.panel.load(self)
         return self.placed(self.depth_of(node), self._key(node), lambda: self._compute(node))
 
     def vector_value(self, node: Node) -> Value:
@@ -355,8 +362,9 @@ class Evaluator:
         """Return a pointer to the element of the first lane.
 
         Constant distances come last, where they are part of the machine's address."""
-        at = buffer.home
-        pointer = self.bases.setdefault(at, f"%base{len(self.bases)}")
+        pointer = "%panel"
+        if buffer.slot != STACK:
+            pointer = self.bases.setdefault(buffer.home, f"%base{len(self.bases)}")
         offset = index.constant
         for axis, factor in sorted(index.terms, key=lambda t: self.place.positions[t[0]].depth):
             position = self.place.positions[axis]

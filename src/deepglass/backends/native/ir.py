@@ -53,6 +53,9 @@ class Axis:
         return self.name
 
 
+STACK = -1  # the slot of memory on the stack of a nest's function
+
+
 @dataclass(frozen=True)
 class Scratch:
     """Memory for the rows of one chunk at a time, which every thread has for itself.
@@ -214,6 +217,8 @@ class Schedule:
         order: the loops, outermost first: all ``axes``, then all ``over``.
         columns: where the vector axis is one of ``over``, the blocked axis along which the
             results of a block are put together to vectors again; None stores scalars.
+        panel: copy what the vectors of a product read for each block of the vector axis, see
+            `panel.py`.
         cycles: estimate of how long one call takes, in cycles.
     """
 
@@ -223,6 +228,7 @@ class Schedule:
     unroll: tuple[tuple[Axis, int], ...] = ()
     order: tuple[Axis, ...] = ()
     columns: Axis | None = None
+    panel: bool = False
     cycles: float = 0.0
 
 

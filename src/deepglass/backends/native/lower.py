@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 
 from ...graph.graph import ALIAS, Graph, Node, derived
 from ...graph.kinds import Contraction, Host, Leaf, Scatter, Section
@@ -31,7 +32,7 @@ from .recipe import Evaluator, Recipe, make, result, visited
 from .reduce import least
 from .roots import base, find_roots, is_leaf, is_number
 from .scratch import fitting_rows, in_blocks
-from .slices import is_long, sliced
+from .slices import slice_of, sliced
 from .vocabulary import as_expr, as_index, bounds
 
 Pass = tuple[int, Axis]  # a level, and the rows of one of its phases
@@ -173,7 +174,7 @@ class _Lowering:
                 passes.setdefault((group.level, group.rows), []).append(group)
         for (level, rows), groups in passes.items():
             counted = [g for g in groups if not g.aside]
-            size = _chunk_size(rows.extent, any(self._is_sliced(g) for g in counted))
+            size = _chunk_size(rows.extent, any(map(self._gathers, counted)))
             values = [
                 (m.root, Lifetime(self._bytes(m.root) // rows.extent, k, last))
                 for k, g in enumerate(groups)
@@ -201,7 +202,7 @@ class _Lowering:
         """The groups that read a stored value: others than its own, and loops that gather in it."""
         own = self.grouping.of[root.id]
         readers = [g for g in self.grouping.readers(root) if g is not own]
-        gathers = own.scatters or (root is own.members[0].root and self._is_sliced(own))
+        gathers = own.scatters or (root is own.members[0].root and self._slice(own))
         return [*readers, own] if gathers else readers
 
     def _arena_buffers(self) -> int:
@@ -286,12 +287,18 @@ class _Lowering:
             if layout.bordered and member.root.id in self.buffers:
                 yield from clear(self.buffers[member.root.id], layout, group.rows)
 
-    def _is_sliced(self, group: Group) -> bool:
-        """Whether the group's sum gathers in memory, slice by slice."""
+    def _slice(self, group: Group) -> int:
+        """Terms of a slice where the group's sum gathers in memory; else 0."""
         first = group.members[0]
         product = isinstance(first.root.op.kernel, Contraction) and first.root.type.dtype.is_float
-        long = first.outside > 0 or is_long(group.axes, group.over)
-        return product and long and first.root.id not in self.in_place
+        if not product or first.accum is None or first.root.id in self.in_place:
+            return 0
+        return slice_of(group.axes, group.over, first.outside, first.accum.expr)
+
+    def _gathers(self, group: Group) -> bool:
+        """Whether many slices gather in memory: each chunk then reads all of a factor."""
+        size, terms = self._slice(group), prod(a.extent for a in group.over)
+        return size > 0 and (group.members[0].outside > 0 or 8 * size < terms)
 
     def _nests(self, group: Group) -> list[Nest]:
         root = group.members[0].root
@@ -300,12 +307,12 @@ class _Lowering:
             places = (without_ones(root.type.shape, s.places) for s in wish.sections)
             sections = (replace(s, places=p) for s, p in zip(wish.sections, places, strict=True))
             return [self._nest(group, section) for section in sections]
-        nest = self._nest(group)
-        if not self._is_sliced(group):
+        nest, size = self._nest(group), self._slice(group)
+        if not size:
             return [nest]
         layout = self.layouts.of(root)
         where = layout.position(layout.at())
-        return sliced(nest, self.buffers[root.id], where, group.members[0].outside)
+        return sliced(nest, size, group.members[0].outside, self.buffers[root.id], where)
 
     def _nest(self, group: Group, section: Section | None = None) -> Nest:
         evaluator = self._evaluator()
@@ -396,15 +403,12 @@ def _common_bytes(group: Group, rows: Axis) -> int:
 
 
 def _chunk_size(rows: int, gathers: bool) -> int:
-    """Rows of one chunk: whole register blocks of 8 where there are many rows, and chunks
-    enough for several threads; a function of the shape alone.
-
-    Where sums gather in memory, each chunk reads one of the factors once: few chunks.
-    """
+    """Rows of one chunk: whole register blocks of 8, more where there are many rows, and chunks
+    enough for several threads; a function of the shape alone."""
     if gathers and rows >= 64:
-        return max(32, rows // 64 * 8)
+        return max(64, rows // 64 * 8)
     if rows >= 16:
-        return 8 * max(1, rows // 512)
+        return 8 * max(1, min(8, rows // 128))
     return next(
         size for size in (4, 3, 2, 5, 7, 1) if (rows % size == 0 and rows > size) or size == 1
     )

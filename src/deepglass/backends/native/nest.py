@@ -1,6 +1,7 @@
 """One nest of the loop IR as one LLVM function, blocked as its schedule says.
 
     for each loop of axes:                  step = block (times lanes for the vector axis)
+        a panel, after the vector axis      see `panel.py`
         accumulators of the block = neutral
         for each loop of over:              carries the accumulators in registers
             accumulators = combine(accumulators, expr)   for each point of the block
@@ -16,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import product
-from math import gcd
+from math import gcd, prod
 
 from ...graph.types import int64
 from . import ir, reduce
@@ -24,8 +25,9 @@ from .access import Target, store, tail_mask
 from .cpu import Cpu
 from .expr import Evaluator, Scope
 from .nodes import Node, NodeTable
-from .place import Position
-from .text import Value, Writer, constant
+from .panel import PanelCopy
+from .place import Position, Region
+from .text import Value, Writer, constant, memory_text
 
 Key = tuple[int, tuple[int, ...], tuple[int, ...]]  # accumulator, point of axes, point of over
 States = dict[Key, reduce.State]
@@ -43,22 +45,6 @@ class Rows:
     axis: ir.Axis | None
     count: int
     size: int
-
-
-@dataclass(frozen=True)
-class Region:
-    """A part of an axis that is taken in equal steps.
-
-    Attributes:
-        width: points (vectors, for the vector axis) per step.
-        valid: lanes of the last vector that lie inside the axis.
-    """
-
-    start: int
-    stop: int
-    step: int
-    width: int
-    valid: int
 
 
 @dataclass
@@ -97,10 +83,10 @@ class Function:
 
 def emit_nest(nest: ir.Nest, chunk: ir.Axis, rows: Rows, cpu: Cpu) -> Function:
     """Return the function that runs a nest on ``rows``."""
-    return _NestEmitter(nest, chunk, rows, cpu).function()
+    return NestEmitter(nest, chunk, rows, cpu).function()
 
 
-class _NestEmitter:
+class NestEmitter:
     def __init__(self, nest: ir.Nest, chunk: ir.Axis, rows: Rows, cpu: Cpu) -> None:
         schedule = nest.schedule or ir.Schedule()
         self.nest, self.rows = nest, rows
@@ -133,8 +119,10 @@ class _NestEmitter:
             for s in nest.stores
         ]
         self.order = table.node(ir.Iota(_row_major(nest.over)))
+        self.copied = self._copied() if schedule.panel else None
+        self.panels = 0
         self.label, self._labels = "entry", 0
-        self._lanes_of(self.vector, self.lanes)
+        self.lanes_of(self.vector, self.lanes)
 
     def function(self) -> Function:
         self.ev.here()
@@ -146,6 +134,7 @@ class _NestEmitter:
         lines = [
             head,
             "entry:",
+            *self._stack(),
             *_flat([scope.head.lines, scope.body.lines]),
             "  ret void",
             "}",
@@ -153,12 +142,27 @@ class _NestEmitter:
         ]
         return Function("\n".join(lines), tuple(bases), self.writer.functions)
 
+    # what is copied
+
+    def _copied(self) -> Node:
+        """The factor that the vectors read."""
+        (product,) = self.accums
+        (factor,) = (n for n in product.args if self.vector in n.axes)
+        return factor
+
+    def _stack(self) -> list[str]:
+        """The memory of the panel."""
+        if self.copied is None:
+            return []
+        size = prod(a.extent for a in self.nest.over) * self.block.get(self.vector, 1) * self.lanes
+        return [f"  %panel = alloca [{size} x {memory_text(self.copied.dtype)}], align 64"]
+
     # loops
 
     def _extent(self, axis: int) -> int:
         return self.rows.count if self.axes[axis] == self.rows.axis else self.axes[axis].extent
 
-    def _regions(self, axis: int) -> list[Region]:
+    def regions(self, axis: int) -> list[Region]:
         """Steps of full blocks, then one smaller block for what is left."""
         extent = self._extent(axis)
         lanes = self.lanes if axis == self.vector else 1
@@ -178,10 +182,14 @@ class _NestEmitter:
             self._block()
             return
         axis = self.outer[level]
-        for region in self._regions(axis):
-            self._loop(axis, region, {}, lambda states: self._inside(level, states))
+        for region in self.regions(axis):
+            self.loop(axis, region, {}, lambda states: self._inside(level, states))
 
     def _inside(self, level: int, states: States) -> States:
+        if self.copied is not None and self.outer[level] == self.vector:
+            self.ev.panel = None
+            self.ev.panel = PanelCopy(self, self.copied, self.panels).write()
+            self.panels += 1
         self._open_axes(level + 1)
         return states
 
@@ -189,11 +197,11 @@ class _NestEmitter:
         if level == len(self.inner):
             return self._accumulate(states)
         axis = self.inner[level]
-        for region in self._regions(axis):
-            states = self._loop(axis, region, states, lambda s: self._open_over(level + 1, s))
+        for region in self.regions(axis):
+            states = self.loop(axis, region, states, lambda s: self._open_over(level + 1, s))
         return states
 
-    def _loop(
+    def loop(
         self, axis: int, region: Region, states: States, body: Callable[[States], States]
     ) -> States:
         """Run ``body`` for each step of the region, handing the states from step to step."""
@@ -264,11 +272,11 @@ class _NestEmitter:
 
     # the points of a block
 
-    def _lanes_of(self, vector: int, lanes: int) -> None:
+    def lanes_of(self, vector: int, lanes: int) -> None:
         place = self.ev.place
         place.vector, place.lanes, place.valid = vector, lanes, lanes
 
-    def _points(self, axes: list[int]) -> Iterator[tuple[int, ...]]:
+    def points(self, axes: list[int]) -> Iterator[tuple[int, ...]]:
         """Visit the block's points of some axes, row-major, moving the positions there."""
         home = [self.place[a] for a in axes]
         widths = [self.width[a] for a in axes]
@@ -284,7 +292,7 @@ class _NestEmitter:
         """All points of one block of the nest's axes."""
         self.ev.here()
         if not self.accums:
-            for _ in self._points(self.outer):
+            for _ in self.points(self.outer):
                 self._store_point({})
             return
         states = self._start()
@@ -308,7 +316,7 @@ class _NestEmitter:
         self.ev.here()
         states = dict(states)
         split = len(self.inner)
-        for point in self._points(self.inner + self.outer):
+        for point in self.points(self.inner + self.outer):
             part = tuple(
                 i % self.block.get(a, 1) for a, i in zip(self.inner, point[:split], strict=True)
             )
@@ -354,7 +362,7 @@ class _NestEmitter:
         if self.vector in self.inner:
             self._finish_lanes(results)
             return
-        for point in self._points(self.outer):
+        for point in self.points(self.outer):
             self._store_point({a.name: results[i, point] for i, a in enumerate(self.nest.accums)})
 
     def _finish_lanes(self, results: dict[tuple[int, tuple[int, ...]], Value]) -> None:
@@ -375,13 +383,13 @@ class _NestEmitter:
             )
             for i, a in enumerate(self.nest.accums)
         ]
-        self._lanes_of(self.columns if wide > 1 else -1, wide)
-        for row, _ in enumerate(self._points(rows)):
+        self.lanes_of(self.columns if wide > 1 else -1, wide)
+        for row, _ in enumerate(self.points(rows)):
             start = row * wide
             self._store_point(
                 {a.name: self._pick(folded[i], start, wide) for i, a in enumerate(self.nest.accums)}
             )
-        self._lanes_of(self.vector, self.lanes)
+        self.lanes_of(self.vector, self.lanes)
 
     def _pick(self, folded: list[Value], start: int, count: int) -> Value:
         """So many neighbouring results, as a vector if there are several."""

@@ -39,6 +39,22 @@ class Position(NamedTuple):
         )
 
 
+@dataclass(frozen=True)
+class Region:
+    """A part of an axis that is taken in equal steps.
+
+    Attributes:
+        width: points (vectors, for the vector axis) per step.
+        valid: lanes of the last vector that lie inside the axis.
+    """
+
+    start: int
+    stop: int
+    step: int
+    width: int
+    valid: int
+
+
 @dataclass
 class Place:
     """One point of a register block.

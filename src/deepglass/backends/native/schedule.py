@@ -16,10 +16,9 @@ from . import ir
 from .collapse import collapse
 from .cpu import Cpu
 from .estimate import Choice, Shape, cheapest
-from .work import Item, work_of
+from .work import work_of
 
 _BODY = 96  # additions in the body of an innermost loop, at most, when it is unrolled
-_CACHE = 512 * 1024  # bytes: a larger operand is read once, by the outer loops
 
 
 def schedule(nest: ir.Nest, phase: ir.Phase, cpu: Cpu, rows: int = 0) -> ir.Nest:
@@ -42,7 +41,7 @@ def schedule(nest: ir.Nest, phase: ir.Phase, cpu: Cpu, rows: int = 0) -> ir.Nest
         cpu,
     )
     choice = _cheapest(shape)
-    order = _order(shape, choice.lanes.vector)
+    order = shape.order(choice.lanes)
     unroll = _unrolled(shape, choice, order)
     named = dict(enumerate(axes))
     return replace(
@@ -54,6 +53,7 @@ def schedule(nest: ir.Nest, phase: ir.Phase, cpu: Cpu, rows: int = 0) -> ir.Nest
             unroll=tuple((named[i], n) for i, n in enumerate(unroll) if n > 1),
             order=tuple(named[i] for i in order),
             columns=named.get(_columns(shape, choice)),
+            panel=choice.lanes.panel,
             cycles=choice.cycles,
         ),
     )
@@ -63,33 +63,6 @@ def schedule(nest: ir.Nest, phase: ir.Phase, cpu: Cpu, rows: int = 0) -> ir.Nest
 def _cheapest(shape: Shape) -> Choice:
     """Nests of equal shape, such as equal layers, are thought about once."""
     return cheapest(shape)
-
-
-def _order(shape: Shape, vector: int) -> tuple[int, ...]:
-    """Loops: as given, but the vector axis of a map last. Of a sum's loops those over panels, the
-    tiles of what is read along the lanes, come right after the first, so that a panel stays in
-    the cache; else the axes of an operand that does not fit the cache first, so that it is read
-    once."""
-    outer = list(shape.outer)
-    if any(map(shape.serial, outer)):
-        return (*outer, *shape.inner)
-    if not shape.combines:
-        outer.sort(key=lambda a: a == vector)
-        return tuple(outer)
-    loads = [i for i in shape.work.body if i.element]
-    panels = {a for i in loads if abs(i.step(vector)) == 1 for a in i.axes} - {vector}
-    tiles = [a for a in outer[1:] if a in panels]
-    if vector in shape.outer and tiles:
-        rest = [a for a in outer[1:] if a not in panels]
-        return (outer[0], *tiles, *rest, *shape.inner)
-    largest = max(loads, key=lambda i: _footprint(shape, i), default=None)
-    if largest is not None and _footprint(shape, largest) > _CACHE:
-        outer.sort(key=lambda a: a not in largest.axes)
-    return (*outer, *shape.inner)
-
-
-def _footprint(shape: Shape, item: Item) -> int:
-    return item.element * prod(shape.extents[a] for a in item.axes if a < len(shape.extents))
 
 
 def _unrolled(shape: Shape, choice: Choice, order: tuple[int, ...]) -> tuple[int, ...]:

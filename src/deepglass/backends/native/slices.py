@@ -16,21 +16,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from math import prod
 
 from . import ir
 from .substitute import Substitution
 
-LONG = 1024  # terms above which a sum is sliced
-SLICE = 256  # terms of a slice: two rows of 16 floats each fit the first cache
+SLICE = 256  # terms of a slice, about: so many vectors of a factor fit the first cache
+SHORT = 64  # where neither factor lies along the sum: its lines are not used up at once
+LONG = 1024  # terms from which on a sum is sliced where both do
 
 
-def is_long(axes: tuple[ir.Axis, ...], over: tuple[ir.Axis, ...]) -> bool:
-    """Whether the sum over one axis of products is worth slicing."""
-    return len(over) == 1 and over[0].extent > LONG and len(axes) >= 2
+def slice_of(
+    axes: tuple[ir.Axis, ...], over: tuple[ir.Axis, ...], outside: int, term: ir.Expr
+) -> int:
+    """How many terms a slice of a sum of products has; 0 where it is not worth slicing."""
+    if outside:
+        return prod(a.extent for a in over[outside:])
+    if len(axes) < 2 or len(over) != 1 or not isinstance(term, ir.Call):
+        return 0
+    along = [isinstance(f, ir.Load) and f.index.coefficient(over[0]) == 1 for f in term.args]
+    terms = over[0].extent
+    if terms < (LONG if all(along) else 1.5 * SLICE):
+        return 0
+    return -(-terms // round(terms / (SLICE if any(along) else SHORT)))
 
 
-def sliced(nest: ir.Nest, target: ir.Buffer, where: ir.Index, outside: int) -> list[ir.Nest]:
-    """Return the nests that take the place of ``nest``; the sum gathers at ``target[where]``.
+def sliced(
+    nest: ir.Nest, size: int, outside: int, target: ir.Buffer, where: ir.Index
+) -> list[ir.Nest]:
+    """Return the nests that take the place of ``nest``; its sum gathers at ``target[where]``,
+    ``size`` terms at a time.
 
     Args:
         outside: so many of the first axes of the sum already go from slice to slice.
@@ -38,7 +53,7 @@ def sliced(nest: ir.Nest, target: ir.Buffer, where: ir.Index, outside: int) -> l
     zero = ir.Store(target, where, ir.Const(0, nest.accums[0].dtype))
     nests = [ir.Nest(nest.axes, (zero,))]
     store = ir.Store(target, where, ir.Acc(nest.accums[0].name, nest.accums[0].dtype), "add")
-    for axes, over, accum in _parts(nest, outside):
+    for axes, over, accum in _parts(nest, size, outside):
         nests.append(replace(nest, axes=axes, stores=(store,), over=over, accums=(accum,)))
     total = ir.Load(target, where)
     stores = tuple(
@@ -50,7 +65,7 @@ def sliced(nest: ir.Nest, target: ir.Buffer, where: ir.Index, outside: int) -> l
 
 
 def _parts(
-    nest: ir.Nest, outside: int
+    nest: ir.Nest, size: int, outside: int
 ) -> Iterator[tuple[tuple[ir.Axis, ...], tuple[ir.Axis, ...], ir.Accum]]:
     """Yield axes, the axes of the sum within a slice, and the sum."""
     (accum,) = nest.accums
@@ -60,12 +75,12 @@ def _parts(
         yield axes, nest.over[outside:], accum
         return
     (k,) = nest.over
-    count, rest = divmod(k.extent, SLICE)
+    count, rest = divmod(k.extent, size)
     part = ir.Axis("part", count)
-    for length, before in ((SLICE, ((part, SLICE),)), (rest, ())):
+    for length, before in ((size, ((part, size),)), (rest, ())):
         if length:
             inner = ir.Axis(k.name, length)
-            start = 0 if before else count * SLICE
+            start = 0 if before else count * size
             term = Substitution({k: ir.Index((*before, (inner, 1)), start)}).accum(accum)
             yield ((part, *nest.axes) if before else nest.axes), (inner,), term
 
