@@ -345,9 +345,13 @@ class _Model:
         sums = self.blocks.prod(axis=1) * len(shape.combines)
         loads, arithmetic = np.zeros(len(sums)), sums * sizes
         operands: list[Array] = []
+        spread = np.zeros(len(sums))  # what LLVM keeps in registers beside a panel
         for item in shape.work.body:
             points = self._points(item, self.blocks)
             if item.element:
+                spread = spread + points * self._of_choice(
+                    [c.panel and c.vector not in item.axes for c in choices]
+                )
                 slots = self._of_choice([_slots(item, c) * c.size(shape) for c in choices])
                 loads = loads + points * slots
                 operands.append(points)
@@ -355,7 +359,8 @@ class _Model:
                 arithmetic = arithmetic + points * sizes * item.weight
         live = _SPARE + (0 if shape.work.multiplies else _TEMPORARIES)
         if len(operands) > 1:  # one operand can be taken from memory piece by piece
-            live = live + np.sum(operands, axis=0) - np.max(operands, axis=0)
+            least = np.sum(operands, axis=0) - np.max(operands, axis=0)
+            live = live + np.maximum(least, spread)
         spilled = np.maximum(0, sums + live + 1 - shape.cpu.registers)
         most = np.maximum(np.maximum(arithmetic, loads), _LATENCY)
         hidden = np.minimum(arithmetic, loads)
