@@ -20,6 +20,7 @@ import numpy as np
 from deepglass.backends.native import ir, threads
 from deepglass.backends.native.executable import Executable
 from deepglass.backends.native.peaks import best, copy_peak, fma_peak
+from deepglass.backends.native.slices import slice_of, sliced
 from deepglass.graph.types import bool_, float32, int64
 
 SECONDS = 0.25  # per figure
@@ -27,9 +28,9 @@ SECONDS = 0.25  # per figure
 
 @dataclass(frozen=True)
 class Kernel:
-    """A nest and what one run of it amounts to."""
+    """Nests and what one run of them amounts to."""
 
-    nest: ir.Nest
+    nests: tuple[ir.Nest, ...]
     rows: ir.Axis
     chunk: int
     flops: int = 0
@@ -61,14 +62,19 @@ def product(left: ir.Expr, right: ir.Expr) -> tuple[ir.Accum, ...]:
 SUM = ir.Acc("s", float32)
 
 
-def matmul(new: Slots, form: str, m: int, n: int, k: int, chunk: int) -> Kernel:
-    """C = A B. dot: B is transposed in memory; first: A is; plain: neither."""
-    i, j, t = ir.Axis("i", m), ir.Axis("j", n), ir.Axis("k", k)
-    a, b, c = new(m * k), new(k * n), new(m * n)
-    left = ir.Load(a, index((i, 1), (t, m)) if form == "first" else index((i, k), (t, 1)))
-    right = ir.Load(b, index((j, k), (t, 1)) if form == "dot" else index((j, 1), (t, n)))
-    out = ir.Store(c, index((i, n), (j, 1)), SUM)
-    return Kernel(ir.Nest((i, j), (out,), (t,), product(left, right)), i, chunk, 2 * m * n * k)
+def matmul(new: Slots, form: str, m: int, n: int, k: int, chunk: int, batch: int = 1) -> Kernel:
+    """C = A B, for each of a batch. dot: B is transposed in memory; first: A is; plain: neither."""
+    i, j, t, z = ir.Axis("i", m), ir.Axis("j", n), ir.Axis("k", k), ir.Axis("b", batch)
+    a, b, c = new(batch * m * k), new(batch * k * n), new(batch * m * n)
+    rows = ((i, 1), (t, m)) if form == "first" else ((i, k), (t, 1))
+    columns = ((j, k), (t, 1)) if form == "dot" else ((j, 1), (t, n))
+    accums = product(ir.Load(a, index((z, m * k), *rows)), ir.Load(b, index((z, k * n), *columns)))
+    axes, where = ((z, i, j) if batch > 1 else (i, j)), index((z, m * n), (i, n), (j, 1))
+    nests = [ir.Nest(axes, (ir.Store(c, where, SUM),), (t,), accums)]
+    size = slice_of(axes, (t,), 0, accums[0].expr)
+    if size:
+        nests = sliced(nests[0], size, 0, c, where)
+    return Kernel(tuple(nests), axes[0], chunk, 2 * batch * m * n * k)
 
 
 def convolution(new: Slots, what: str, n: int, ic: int, oc: int, size: int, k: int) -> Kernel:
@@ -103,14 +109,14 @@ def convolution(new: Slots, what: str, n: int, ic: int, oc: int, size: int, k: i
     if what == "weight gradient":
         accums = product(ir.Load(y, pixel(y, o, oc)), window(x, c, ic))
         nest = ir.Nest((o, c, kh, kw), (ir.Store(f, weight, SUM),), (b, h, w), accums)
-        return Kernel(nest, o, max(1, oc // 4), flops)
+        return Kernel((nest,), o, max(1, oc // 4), flops)
     if what == "input gradient":
         accums = product(ir.Load(f, weight), window(y, o, oc))
         nest = ir.Nest((b, c, h, w), (ir.Store(x, pixel(x, c, ic), SUM),), (o, kh, kw), accums)
-        return Kernel(nest, b, 1, flops)
+        return Kernel((nest,), b, 1, flops)
     accums = product(ir.Load(f, weight), window(x, c, ic))
     nest = ir.Nest((b, o, h, w), (ir.Store(y, pixel(y, o, oc), SUM),), (c, kh, kw), accums)
-    return Kernel(nest, b, 1, flops)
+    return Kernel((nest,), b, 1, flops)
 
 
 def elementwise(new: Slots, op: str, n: int, m: int) -> Kernel:
@@ -121,7 +127,7 @@ def elementwise(new: Slots, op: str, n: int, m: int) -> Kernel:
     value = ir.Load(x, at)
     zero = (ir.Const(0.0, float32),) if op == "maximum" else ()
     result = ir.Call(op, (value, *zero), float32)
-    return Kernel(ir.Nest((i, j), (ir.Store(y, at, result),)), i, n // 8, bytes=8 * n * m)
+    return Kernel((ir.Nest((i, j), (ir.Store(y, at, result),)),), i, n // 8, bytes=8 * n * m)
 
 
 def row_sum(new: Slots, n: int, m: int) -> Kernel:
@@ -129,15 +135,21 @@ def row_sum(new: Slots, n: int, m: int) -> Kernel:
     x, y = new(n * m), new(n)
     accum = (ir.Accum("s", "add", ir.Load(x, index((i, m), (k, 1)))),)
     nest = ir.Nest((i,), (ir.Store(y, index((i, 1)), SUM),), (k,), accum)
-    return Kernel(nest, i, n // 8, bytes=4 * n * m)
+    return Kernel((nest,), i, n // 8, bytes=4 * n * m)
 
 
 KERNELS: dict[str, Callable[[Slots], Kernel]] = {
     "x W^T        64x784 -> 128": lambda s: matmul(s, "dot", 64, 128, 784, 8),
     "dz^T x       128x64 -> 784": lambda s: matmul(s, "first", 128, 784, 64, 16),
     "dz W         64x128 -> 784": lambda s: matmul(s, "plain", 64, 784, 128, 8),
-    "x W^T        512x512x512": lambda s: matmul(s, "dot", 512, 512, 512, 16),
-    "x W          512x512x512": lambda s: matmul(s, "plain", 512, 512, 512, 16),
+    "x W^T        512x512x512": lambda s: matmul(s, "dot", 512, 512, 512, 32),
+    "x W          512x512x512": lambda s: matmul(s, "plain", 512, 512, 512, 32),
+    "x W^T        4096x128 -> 512": lambda s: matmul(s, "dot", 4096, 512, 128, 64),
+    "dz W         4096x512 -> 128": lambda s: matmul(s, "plain", 4096, 128, 512, 64),
+    "dz^T x       512x4096 -> 128": lambda s: matmul(s, "first", 512, 128, 4096, 64),
+    "q k^T        128 of 128x32 -> 128": lambda s: matmul(s, "dot", 128, 128, 32, 8, 128),
+    "p v          128 of 128x128 -> 32": lambda s: matmul(s, "plain", 128, 32, 128, 8, 128),
+    "p^T dy       128 of 128x128 -> 32": lambda s: matmul(s, "first", 128, 32, 128, 8, 128),
     "conv 16>16   28x28 batch 64": lambda s: convolution(s, "result", 64, 16, 16, 28, 3),
     "   its input gradient": lambda s: convolution(s, "input gradient", 64, 16, 16, 28, 3),
     "   its weight gradient": lambda s: convolution(s, "weight gradient", 64, 16, 16, 28, 3),
@@ -157,7 +169,7 @@ def measure(make: Callable[[Slots], Kernel]) -> Iterator[tuple[float, Kernel]]:
     """Yield seconds on one thread, then on all."""
     new = Slots()
     kernel = make(new)
-    program = ir.Program(((ir.Phase((kernel.nest,), kernel.rows, kernel.chunk),),))
+    program = ir.Program(((ir.Phase(kernel.nests, kernel.rows, kernel.chunk),),))
     compiled = Executable(program)
     rng = np.random.default_rng(0)
     arrays = [rng.standard_normal(b.size).astype(np.float32) for b in new.buffers]
@@ -191,7 +203,7 @@ def main(names: list[str]) -> None:
                 )
                 limit *= threads_used if small else 1
             figures.append(f"{rate:7.1f} {unit:7} {100 * rate / limit:4.0f} %")
-        print(f"{name:29}", *figures, flush=True)
+        print(f"{name:34}", *figures, flush=True)
 
 
 if __name__ == "__main__":
