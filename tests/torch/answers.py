@@ -337,6 +337,8 @@ CALLS: dict[str, Call] = {
     "winograd_conv": _conv,
     "winograd_conv_transpose": _conv_transpose,
     "winograd_conv_weight_gradient": _conv_weight,
+    "tiles": lambda x, windows: _unfold(x[:, 0], windows).movedim(1, -1),
+    "images": lambda x, lengths: x[:, : lengths[0], : lengths[1]].permute(0, 3, 1, 2)[:, None],
     "contract": lambda x, w, equation: torch.einsum(equation, x, w),
     "weighted_sums": lambda x, weights, dim: torch.tensordot(
         x, torch.tensor(weights, dtype=x.dtype), ([dim], [1])

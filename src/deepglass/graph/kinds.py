@@ -121,10 +121,14 @@ class Pull:
 
     ``reuse(types, **params)`` says how often one input element is read on average, so that a
     backend can decide whether to compute the input on the fly; 1 unless given.
+
+    ``orders(types, **params)`` tells how the result and each input would best lie in memory, the
+    axes outermost first (see `Arrangement`); None for one that is to stay as it is.
     """
 
     rule: Callable[..., Scalar]
     reuse: Callable[..., float] | None = None
+    orders: Callable[..., tuple[tuple[int, ...] | None, ...]] | None = None
 
 
 @dataclass(frozen=True)

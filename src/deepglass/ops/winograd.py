@@ -36,10 +36,10 @@ from .contraction import CONTRACT
 from .correlation import CONV, CONV_TRANSPOSE, CONV_WEIGHT_GRADIENT
 from .movement import permute, reshape
 from .samples import cases, real
-from .slicing import cut
+from .slicing import PAD
 from .turning import flip
-from .unfolding import UNFOLD
-from .window import Window, Windows
+from .unfolding import FOLD
+from .window import Window, Windows, guarded, view_windows
 
 Matrix = tuple[tuple[float, ...], ...]
 
@@ -188,18 +188,119 @@ def _on_both_sides(x: Tensor, matrix: Matrix, dims: tuple[int, int]) -> Tensor:
     return x
 
 
+# Images and tiles -----------------------------------------------------------------------
+
+# images (batch, 1, channels, h, w) with the channels last in memory: they go into lanes
+_CHANNELS_LAST = (0, 1, 3, 4, 2, 2)
+
+
+def _tiles_type(x: TensorType, windows: Windows) -> TensorType:
+    lengths = tuple(w.length for w in windows)
+    if len(x.shape) != 5 or x.shape[1] != 1 or x.shape[3:] != lengths:
+        raise ShapeError(
+            f"tiles: images are (batch, 1, channels, *{lengths}); got {x}. Make the windows for "
+            "this shape."
+        )
+    taps, places = (tuple(getattr(w, k) for w in windows) for k in ("kernel", "count"))
+    return TensorType((x.shape[0], *taps, *places, x.shape[2]), x.dtype)
+
+
+def _tiles_rule(b: Any, i: Any, x: Any, types: Any, windows: Windows) -> Any:
+    n, r, s, p, q, channel = i
+    found = [w.tap(b, *at) for w, at in zip(windows, ((p, r), (q, s)), strict=True)]
+    tests = [t for _, ts in found for t in ts]
+    at = [n, b.const(0, like=n), channel, *(a for a, _ in found)]
+    return guarded(b, tests, lambda: x(at))
+
+
+TILES: Op = Op(
+    name="tiles",
+    infer=_tiles_type,
+    reference=lambda x, windows: np.moveaxis(view_windows(x[:, 0], windows), 1, -1),
+    kernel=Pull(
+        _tiles_rule,
+        reuse=lambda types, windows: prod(w.kernel / w.stride for w in windows),
+        orders=lambda types, windows: (None, _CHANNELS_LAST),
+    ),
+    gradient=(
+        lambda g, y, x, windows: reshape(
+            apply(FOLD, permute(g, 0, 5, 1, 2, 3, 4), windows=windows), x.shape
+        ),
+    ),
+    samples=cases(
+        (
+            ((2, 1, 3, 5, 9),),
+            {"windows": (Window(5, 6, 2, stride=4, before=1), Window(9, 6, 3, stride=4))},
+        ),
+        (((3, 1, 17, 4, 8),), {"windows": (Window(4, 4, 1, stride=4), Window(8, 4, 2, stride=4))}),
+    ),
+    misuses=(
+        Misuse(
+            (np.ones((2, 1, 3, 5, 9)),),
+            {"windows": (Window(9, 6, 2, stride=4), Window(5, 6, 2, stride=4))},
+            ShapeError,
+            "(batch, 1, channels, *(9, 5))",
+        ),
+        Misuse(
+            (np.ones((2, 3, 5)),),
+            {"windows": (Window(5, 6, 2, stride=4),) * 2},
+            ShapeError,
+            "Make the windows for this shape",
+        ),
+    ),
+    doc="Images in overlapping tiles, zero where they leave the image: (batch, rows and columns "
+    "of a tile, rows and columns of tiles, channels).",
+)
+
+
+def _images_type(x: TensorType, lengths: tuple[int, int]) -> TensorType:
+    if len(x.shape) != 4 or any(a < b for a, b in zip(x.shape[1:3], lengths, strict=True)):
+        raise ShapeError(
+            f"images: x is (batch, height, width, channels) with at least {lengths} pixels; got "
+            f"{x}. Keep fewer pixels."
+        )
+    return TensorType((x.shape[0], 1, x.shape[3], *lengths), x.dtype)
+
+
+def _images_gradient(g: Tensor, y: Tensor, x: Tensor, lengths: tuple[int, int]) -> Tensor:
+    n, _, channels, h, w = g.shape
+    inside = permute(reshape(g, n, channels, h, w), 0, 2, 3, 1)
+    ends = [(0, a - b, 0) for a, b in zip(x.shape[1:3], lengths, strict=True)]
+    return apply(PAD, inside, widths=((0, 0, 0), *ends, (0, 0, 0)), value=0.0)
+
+
+IMAGES: Op = Op(
+    name="images",
+    infer=_images_type,
+    reference=lambda x, lengths: x[:, None, : lengths[0], : lengths[1]].transpose(0, 1, 4, 2, 3),
+    kernel=Pull(
+        lambda b, i, x, types, lengths: x([i[0], i[3], i[4], i[2]]),
+        orders=lambda types, lengths: (_CHANNELS_LAST, None),
+    ),
+    gradient=(_images_gradient,),
+    samples=cases(
+        (((2, 8, 4, 3),), {"lengths": (7, 4)}),
+        (((3, 4, 8, 17),), {"lengths": (4, 5)}),
+    ),
+    misuses=(
+        Misuse((np.ones((2, 8, 4, 3)),), {"lengths": (7, 5)}, ShapeError, "at least (7, 5)"),
+        Misuse((np.ones((8, 4, 3)),), {"lengths": (7, 4)}, ShapeError, "Keep fewer pixels"),
+    ),
+    doc="The first pixels of x, (batch, height, width, channels), as images (batch, 1, channels, "
+    "*lengths).",
+)
+
+
 # Convolution and its gradients ----------------------------------------------------------
 
 
 def _tiles(x: Tensor, windows: Windows, taps: int, before: Sequence[int]) -> Tensor:
-    """Images (batch, 1, channels, h, w) in tiles: (batch, taps, taps, p, q, channels)."""
-    n, _, channels, *lengths = x.shape
+    """Images in tiles: (batch, taps, taps, p, q, channels)."""
     tiles = tuple(
         Window(length, taps, -(-w.count // TILE), stride=TILE, before=b)
-        for length, w, b in zip(lengths, windows, before, strict=True)
+        for length, w, b in zip(x.shape[3:], windows, before, strict=True)
     )
-    patches = apply(UNFOLD, reshape(x, n, channels, *lengths), windows=tiles)
-    return permute(patches, 0, 2, 3, 4, 5, 1)
+    return apply(TILES, x, windows=tiles)
 
 
 def _points_of_images(x: Tensor, windows: Windows) -> Tensor:
@@ -255,11 +356,8 @@ def _convolved(x: Tensor, w: Tensor, windows: Windows) -> Tensor:
         m = _square(apply(CONTRACT, v, u, equation="nxpqc,xdce->nxpqde"), 1)
         m = permute(m, 0, 3, 1, 4, 2, 5, 6)
     y = _on_both_sides(m, AT, (2, 4))
-    out = y.shape[5] * y.shape[6]
-    h, width = (w.count for w in windows)
-    whole = reshape(y, n, p * TILE, q * TILE, out)
-    kept = cut(whole, [(0, n, 1), (0, h, 1), (0, width, 1), (0, out, 1)])
-    return reshape(permute(kept, 0, 3, 1, 2), n, 1, out, h, width)
+    whole = reshape(y, n, p * TILE, q * TILE, y.shape[5] * y.shape[6])
+    return apply(IMAGES, whole, lengths=tuple(w.count for w in windows))
 
 
 def _weight_gradient(x: Tensor, g: Tensor, windows: Windows) -> Tensor:

@@ -27,6 +27,7 @@ from ...graph.kinds import (
     Pull,
     View,
 )
+from ...graph.types import TensorType
 from .cpu import host
 from .layout import Layout, ordered, row_major, significant
 from .roots import base, is_leaf, same_without_ones
@@ -105,9 +106,11 @@ class _Arranging:
         kernel = node.op.kernel
         if isinstance(kernel, Host) or (isinstance(kernel, View) and not _keeps_axes(node)):
             inputs = self._seen_otherwise(node, inputs)
+        if isinstance(kernel, Pull) and kernel.orders is not None and not in_rows:
+            return self._pulled(node, inputs, *kernel.orders(_types(node), **node.params))
         wish = None
         if isinstance(kernel, Contraction) and kernel.arrange is not None:
-            wish = kernel.arrange(tuple(i.type for i in node.inputs), **node.params)
+            wish = kernel.arrange(_types(node), **node.params)
         if wish is None:
             new = like(node, inputs)
             if isinstance(kernel, (Elementwise, After, Pull, View)) and not in_rows:
@@ -119,6 +122,18 @@ class _Arranging:
         self.wishes[new.id] = wish
         self.orders[new.id] = significant(new.type.shape, wish.result)
         return derived(node, ALIAS, (new,), {}, node.type) if in_rows else new
+
+    def _pulled(
+        self, node: Node, inputs: tuple[Node, ...], result: Order | None, *orders: Order | None
+    ) -> Node:
+        laid = tuple(
+            x if order is None else self._laid(x, order, ((0, 0),) * len(x.type.shape))
+            for x, order in zip(inputs, orders, strict=True)
+        )
+        new = like(node, laid)
+        if result is not None:
+            self.orders[new.id] = significant(new.type.shape, result)
+        return new
 
     def _laid(self, node: Node, order: Order, border: Sequence[Border]) -> Node:
         """Return ``node``, or a copy, that lies in this order with at least such a border."""
@@ -154,6 +169,10 @@ class _Arranging:
             if order is not None and len(set(order)) == axes and source.id not in self.fixed:
                 self.orders[node.id] = order
                 return
+
+
+def _types(node: Node) -> tuple[TensorType, ...]:
+    return tuple(i.type for i in node.inputs)
 
 
 def _source(node: Node) -> Node:
