@@ -10,6 +10,7 @@ import pytest
 import deepglass as dg
 from deepglass import nn, taps
 from deepglass.errors import DomainError, TraceError
+from deepglass.models.lenet import LeNet5
 from deepglass.nn import functional
 
 
@@ -154,6 +155,29 @@ def test_the_step_does_not_notice(make: Any) -> None:
     assert all(a == b for a, b in losses)
     for name, value in plain.state_dict().items():
         np.testing.assert_array_equal(value, tapped.state_dict()[name], err_msg=name)
+
+
+def test_lenet_does_not_notice() -> None:
+    """Large enough that rows, schedules and shared loops could all be chosen otherwise."""
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((64, 1, 28, 28)).astype(np.float32), np.arange(64) % 10
+    weights = []
+    for looked in (False, True):
+        dg.manual_seed(1)
+        model = LeNet5()
+        optimizer = sgd(model.parameters())
+
+        def step(x: Any, y: Any, model: Any = model, optimizer: Any = optimizer) -> None:
+            optimizer.zero_grad()
+            functional.cross_entropy(model(x), y).backward()
+            optimizer.step()
+
+        compiled = dg.compile(step, taps=taps.health(model) if looked else None)
+        for _ in range(3):
+            compiled(x, y)
+        weights.append(model.state_dict())
+    for name, value in weights[0].items():
+        np.testing.assert_array_equal(value, weights[1][name], err_msg=name)
 
 
 def test_every_nth_call(backend: str) -> None:
