@@ -312,16 +312,18 @@ class NestEmitter:
         }
 
     def _accumulate(self, states: States) -> States:
-        """One step of every accumulator for every point of the blocks."""
+        """One step of every accumulator for every point of the blocks.
+
+        The widest axis comes first: what is loaded for one of its points is used for all of the
+        narrower axes, and its register is free again."""
         self.ev.here()
         states = dict(states)
-        split = len(self.inner)
-        for point in self.points(self.inner + self.outer):
-            part = tuple(
-                i % self.block.get(a, 1) for a, i in zip(self.inner, point[:split], strict=True)
-            )
+        axes = self.inner + sorted(self.outer, key=lambda a: -self.width[a])
+        for point in self.points(axes):
+            at = dict(zip(axes, point, strict=True))
+            part = tuple(at[a] % self.block.get(a, 1) for a in self.inner)
             for i, accum in enumerate(self.nest.accums):
-                key = i, point[split:], part
+                key = i, tuple(at[a] for a in self.outer), part
                 states[key] = self._step(accum, self.accums[i], states[key])
         return states
 
