@@ -133,6 +133,31 @@ def test_between_convolutions_channels_stay_last() -> None:
             assert "if" not in str(nest).split("over")[1].split("=")[1], accum.name
 
 
+def test_the_gradient_of_a_flattened_image_is_turned_once() -> None:
+    model = nn.Sequential(
+        nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+        nn.Linear(16 * 4 * 3, 7),
+    )  # fmt: skip
+
+    def slopes(x, v):
+        model.zero_grad()
+        loss = (model(x) * v).sum()
+        loss.backward()
+        return [p.grad for p in model.parameters()]
+
+    x = np.random.default_rng(0).standard_normal((6, 3, 10, 9)).astype(np.float32)
+    v = np.random.default_rng(1).standard_normal((6, 7)).astype(np.float32)
+    program = nests(loops(slopes, x, v))
+    (gradient,) = [n for n in program if extents(n) == [6, 192] and n.over]
+    name = f"{gradient.stores[0].buffer}["
+    readers = [n for n in program if n is not gradient and name in str(n)]
+    assert [n.label.split()[0] for n in readers] == ["alias"]
+    found, expected = (dg.compile(slopes, backend=b)(x, v) for b in ("native", "reference"))
+    for one, other in zip(found, expected, strict=True):
+        scale = np.abs(other.numpy()).max() + 1e-3
+        np.testing.assert_allclose(one.numpy() / scale, other.numpy() / scale, atol=1e-5)
+
+
 def test_depthwise_convolutions_have_channels_in_lanes() -> None:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((2, 24, 7, 5)).astype(np.float32)

@@ -112,6 +112,8 @@ class _Arranging:
         if isinstance(kernel, Contraction) and kernel.arrange is not None:
             wish = kernel.arrange(_types(node), **node.params)
         if wish is None:
+            if isinstance(kernel, (Elementwise, Pull)) and not in_rows:
+                inputs = self._turned(inputs)
             new = like(node, inputs)
             if isinstance(kernel, (Elementwise, After, Pull, View)) and not in_rows:
                 self._follow(new)
@@ -160,6 +162,21 @@ class _Arranging:
             (max(a, c), max(b, d)) for (a, b), (c, d) in zip(had, around, strict=True)
         )
         return node
+
+    def _turned(self, inputs: tuple[Node, ...]) -> tuple[Node, ...]:
+        """The inputs of a node, where one that is seen row by row, such as the gradient of a
+        flattened image, is copied into the order in which another one lies."""
+        known = [self.orders[x.id] for x in inputs if x.id in self.orders.keys() - self.fixed]
+        if not known:
+            return inputs
+        found = []
+        for x in inputs:
+            long = [axis for axis, n in enumerate(x.type.shape) if n != 1]
+            if isinstance(_source(x).op.kernel, View) and len(long) == len(set(known[0])):
+                order = tuple(long[k] for k in known[0])
+                x = self._laid(x, order, ((0, 0),) * len(x.type.shape))
+            found.append(x)
+        return tuple(found)
 
     def _follow(self, node: Node) -> None:
         """Let a value lie as the first of what it is computed from that lies out of order."""
