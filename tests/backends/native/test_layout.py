@@ -135,8 +135,8 @@ def test_between_convolutions_channels_stay_last() -> None:
 
 def test_the_gradient_of_a_flattened_image_is_turned_once() -> None:
     model = nn.Sequential(
-        nn.Conv2d(3, 16, 3, bias=False), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
-        nn.Linear(16 * 4 * 3, 7),
+        nn.Conv2d(3, 16, 3, bias=False), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(16 * 4 * 3, 7),
     )  # fmt: skip
 
     def slopes(x, v):
