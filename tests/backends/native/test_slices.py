@@ -8,7 +8,7 @@ from nests import axis, call, index, load, store
 
 import deepglass as dg
 from deepglass.backends.native import ir, threads
-from deepglass.backends.native.slices import SLICE, sliced
+from deepglass.backends.native.slices import FLOWING, SLICE, slice_of, sliced
 from deepglass.graph.tensor import Buffer
 from deepglass.graph.types import float32
 
@@ -35,6 +35,23 @@ def test_a_slice_after_another_and_a_shorter_one() -> None:
         "    s add= (a[3*k + i + 3072] * b[5*k + j + 5120])\n  t[5*i + j] add= s",
         "for i<3, j<5:\n  c[3*j + i] = (t[5*i + j] * c[3*j + i])",
     ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "strides", "terms"),
+    [
+        (8, ((1, 4096), (1, 4096)), 0),  # both factors lie along the sum: one is read once
+        (8, ((1, 4096), (64, 1)), FLOWING),
+        (64, ((1, 4096), (1, 4096)), SLICE),
+        (64, ((1, 4096), (64, 1)), SLICE),
+    ],
+)
+def test_few_rows_let_a_large_factor_flow(rows: int, strides, terms: int) -> None:
+    i, j, k = axis("i", rows), axis("j", 64), axis("k", 4096)
+    a, b = (ir.Buffer(name, float32, 1, n) for n, name in enumerate("ab"))
+    (left, row), (right, column) = strides
+    term = call("mul", load(a, (k, left), (i, row)), load(b, (k, right), (j, column)))
+    assert slice_of((i, j), (k,), 0, term) == terms
 
 
 @pytest.mark.parametrize("terms", [TERMS, 8 * SLICE])

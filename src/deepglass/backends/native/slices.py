@@ -24,6 +24,8 @@ from .substitute import Substitution
 SLICE = 256  # terms of a slice, about: so many vectors of a factor fit the first cache
 SHORT = 64  # where neither factor lies along the sum: its lines are not used up at once
 LONG = 1024  # terms from which on a sum is sliced where both do
+FEW = 16  # rows of a factor that stays in the cache while the other comes from memory, once
+FLOWING = 32  # terms of a slice then: so many rows come from memory at a time
 
 
 def slice_of(
@@ -36,6 +38,11 @@ def slice_of(
         return 0
     along = [isinstance(f, ir.Load) and f.index.coefficient(over[0]) == 1 for f in term.args]
     terms = over[0].extent
+    few = min(a.extent for a in axes) <= FEW
+    if few and all(along):
+        return 0
+    if few and any(along) and terms > LONG:
+        return FLOWING
     if terms < (LONG if all(along) else 1.5 * SLICE):
         return 0
     return -(-terms // round(terms / (SLICE if any(along) else SHORT)))
