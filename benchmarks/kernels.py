@@ -21,7 +21,7 @@ from deepglass.backends.native import ir, threads
 from deepglass.backends.native.executable import Executable
 from deepglass.backends.native.peaks import best, copy_peak, fma_peak
 from deepglass.backends.native.slices import slice_of, sliced
-from deepglass.graph.types import bool_, float32, int64
+from deepglass.graph.types import float32
 
 SECONDS = 0.25  # per figure
 
@@ -77,48 +77,6 @@ def matmul(new: Slots, form: str, m: int, n: int, k: int, chunk: int, batch: int
     return Kernel(tuple(nests), axes[0], chunk, 2 * batch * m * n * k)
 
 
-def convolution(new: Slots, what: str, n: int, ic: int, oc: int, size: int, k: int) -> Kernel:
-    """A padded convolution's result, its input's gradient or its weights' gradient."""
-    axes = [("n", n), ("oc", oc), ("ic", ic), ("h", size), ("w", size), ("kh", k), ("kw", k)]
-    b, o, c, h, w, kh, kw = (ir.Axis(*a) for a in axes)
-    area, pad = size * size, k // 2
-    x, f, y = new(n * ic * area), new(oc * ic * k * k), new(n * oc * area)
-    sign = -1 if what == "input gradient" else 1
-
-    def window(buffer: ir.Buffer, channel: ir.Axis, count: int) -> ir.Load:
-        row = index((h, 1), (kh, sign), constant=-sign * pad)
-        column = index((w, 1), (kw, sign), constant=-sign * pad)
-        where = ir.conjunction(
-            *(
-                ir.Call(op, (ir.Iota(place), ir.Const(limit, int64)), bool_)
-                for place in (row, column)
-                for op, limit in (("ge", 0), ("lt", size))
-            )
-        )
-        taps = ((h, size), (kh, sign * size), (w, 1), (kw, sign))
-        start = -sign * pad * (size + 1)
-        return ir.Load(
-            buffer, index((b, count * area), (channel, area), *taps, constant=start), where
-        )
-
-    def pixel(buffer: ir.Buffer, channel: ir.Axis, count: int) -> ir.Index:
-        return index((b, count * area), (channel, area), (h, size), (w, 1))
-
-    weight = index((o, ic * k * k), (c, k * k), (kh, k), (kw, 1))
-    flops = 2 * n * ic * oc * area * k * k
-    if what == "weight gradient":
-        accums = product(ir.Load(y, pixel(y, o, oc)), window(x, c, ic))
-        nest = ir.Nest((o, c, kh, kw), (ir.Store(f, weight, SUM),), (b, h, w), accums)
-        return Kernel((nest,), o, max(1, oc // 4), flops)
-    if what == "input gradient":
-        accums = product(ir.Load(f, weight), window(y, o, oc))
-        nest = ir.Nest((b, c, h, w), (ir.Store(x, pixel(x, c, ic), SUM),), (o, kh, kw), accums)
-        return Kernel((nest,), b, 1, flops)
-    accums = product(ir.Load(f, weight), window(x, c, ic))
-    nest = ir.Nest((b, o, h, w), (ir.Store(y, pixel(y, o, oc), SUM),), (c, kh, kw), accums)
-    return Kernel((nest,), b, 1, flops)
-
-
 def elementwise(new: Slots, op: str, n: int, m: int) -> Kernel:
     """y = max(x, 0), or y = op(x)."""
     i, j = ir.Axis("i", n), ir.Axis("j", m)
@@ -150,13 +108,6 @@ KERNELS: dict[str, Callable[[Slots], Kernel]] = {
     "q k^T        128 of 128x32 -> 128": lambda s: matmul(s, "dot", 128, 128, 32, 8, 128),
     "p v          128 of 128x128 -> 32": lambda s: matmul(s, "plain", 128, 32, 128, 8, 128),
     "p^T dy       128 of 128x128 -> 32": lambda s: matmul(s, "first", 128, 32, 128, 8, 128),
-    "conv 16>16   28x28 batch 64": lambda s: convolution(s, "result", 64, 16, 16, 28, 3),
-    "   its input gradient": lambda s: convolution(s, "input gradient", 64, 16, 16, 28, 3),
-    "   its weight gradient": lambda s: convolution(s, "weight gradient", 64, 16, 16, 28, 3),
-    "conv 32>32   14x14 batch 64": lambda s: convolution(s, "result", 64, 32, 32, 14, 3),
-    "   its weight gradient ": lambda s: convolution(s, "weight gradient", 64, 32, 32, 14, 3),
-    "conv 64>64   7x7 batch 64": lambda s: convolution(s, "result", 64, 64, 64, 7, 3),
-    "   its weight gradient  ": lambda s: convolution(s, "weight gradient", 64, 64, 64, 7, 3),
     "relu         128x784": lambda s: elementwise(s, "maximum", 128, 784),
     "relu         4096x1024": lambda s: elementwise(s, "maximum", 4096, 1024),
     "tanh         128x784": lambda s: elementwise(s, "tanh", 128, 784),
