@@ -165,8 +165,8 @@ KERNELS = (
     Fault(
         "a barrier missing between a row and its neighbours",
         "backends/native/groups.py",
-        "first == rows.extent and read.row == index_of(rows)",
-        "first == rows.extent",
+        "parts[0].extent == rows.extent and read.row == index_of(rows)",
+        "parts[0].extent == rows.extent",
         ("tests/test_compile.py", "-k", "rows_of_others"),
     ),
     Fault(
@@ -323,7 +323,7 @@ REGIONS = (
     Fault(
         "activations computed again at once",
         "checkpoint.py",
-        "apply(AFTER, x, g) for x in inputs",
+        "after(x, g) for x in inputs",
         "x for x in inputs",
         ("tests/test_checkpoint.py", "-k", "arena"),
     ),
@@ -337,8 +337,8 @@ REGIONS = (
     Fault(
         "state changed before Python is called",
         "backends/native/lower.py",
-        "if g.on_host or any(r.source is state for r in g.reads)",
-        "if any(r.source is state for r in g.reads)",
+        "[g for g in self.grouping.groups if g.on_host and g not in readers] + readers",
+        "readers",
         ("tests/test_host.py", "-k", "raises"),
     ),
     Fault(

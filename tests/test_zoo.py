@@ -379,8 +379,10 @@ class TestUnfilled:
 
 def test_large_weights_are_drawn_in_pieces_that_make_one_draw() -> None:
     size = 3 * init.PIECE + 5
-    weight = init.normal_(dg.zeros(size), generator=dg.Generator(7)).numpy()
-    np.testing.assert_array_equal(weight, dg.randn(size, generator=dg.Generator(7)).numpy())
+    with dg.backend("reference"):  # machine code of another size may round in another way
+        weight = init.normal_(dg.zeros(size), generator=dg.Generator(7)).numpy()
+        whole = dg.randn(size, generator=dg.Generator(7)).numpy()
+    np.testing.assert_array_equal(weight, whole)
 
 
 def test_compiled_steps_do_what_eager_ones_do(backend: str) -> None:

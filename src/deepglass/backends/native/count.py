@@ -96,7 +96,8 @@ def _amounts(nest: ir.Nest, chunk: ir.Axis) -> tuple[int, int]:
 
 
 def lives_of(program: ir.Program) -> tuple[Life, ...]:
-    """Return the values in the arena, in the order in which they are made."""
+    """Return the values in the arena, in the order in which they are made, but for those that one
+    pass over the rows makes and uses up."""
     seen: dict[ir.Buffer, list[int]] = {}
     labels: dict[ir.Buffer, str] = {}
     for level, phases in enumerate(program.levels):
@@ -112,7 +113,7 @@ def lives_of(program: ir.Program) -> tuple[Life, ...]:
     return tuple(
         Life(b.name, labels.get(b, ""), b.size * b.dtype.bytes, b.offset, min(at), max(at))
         for b, at in seen.items()
-        if b.slot == ARENA
+        if b.slot == ARENA and b.scratch is None
     )
 
 

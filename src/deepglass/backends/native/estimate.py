@@ -268,7 +268,7 @@ def _widths(shape: Shape, axis: int, c: Lanes, extent: int) -> list[int]:
         return [n for n in (1, 2, 4) if n <= extent] if partial else [1]
     if shape.serial(axis):
         return [1]
-    if c.vector in shape.outer and axis != c.vector and _panels(shape, axis, c.vector):
+    if c.vector in shape.outer and axis != c.vector and _panels(shape, axis, c):
         return [1]
     equal = {-(-extent // n) for n in range(1, min(extent, 64) + 1)}
     return sorted(n for n in equal | {1, 2, 3, 4} if n <= min(extent, 16))
@@ -285,10 +285,11 @@ def _map_blocks(shape: Shape, c: Lanes, steps: Sequence[int]) -> Iterator[list[i
         yield [steps[a] if a in whole else 1 for a in range(len(steps))]
 
 
-def _panels(shape: Shape, axis: int, vector: int) -> bool:
+def _panels(shape: Shape, axis: int, c: Lanes) -> bool:
     """Whether all that is read along the lanes is other for each point of an axis, so that its
-    points share nothing of it."""
-    along = [i for i in shape.work.body if i.element and abs(i.step(vector)) == 1]
+    points share nothing of it, and a copied panel serves one of them at a time."""
+    read = [i for i in shape.work.body if i.element and c.vector in i.axes]
+    along = [i for i in read if c.panel or abs(i.step(c.vector)) == 1]
     return bool(along) and all(axis in i.axes for i in along)
 
 
