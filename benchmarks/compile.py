@@ -19,10 +19,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from harness import training_step
 
 import deepglass as dg
 from deepglass import models, nn
-from deepglass.nn import functional
 
 STEPS: dict[str, tuple[Callable[[], Any], tuple[int, ...]]] = {
     "mlp 784-128-10, batch 64": (lambda: models.MLP([784, 128, 10]), (64, 784)),
@@ -40,16 +40,7 @@ def compiled(name: str) -> dict[str, float]:
     make, shape = STEPS[name]
     dg.manual_seed(0)
     model: nn.Module = make()
-    optimizer = dg.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-
-    @dg.compile(backend="native")
-    def step(x: Any, y: Any) -> Any:
-        optimizer.zero_grad()
-        loss = functional.cross_entropy(model(x), y)
-        loss.backward()
-        optimizer.step()
-        return loss
-
+    step = training_step(model, dg.optim.SGD(model.parameters(), lr=0.1, momentum=0.9))
     images = np.zeros(shape, np.float32)
     labels = np.zeros(shape[0], np.int64)
     begin = time.perf_counter()
