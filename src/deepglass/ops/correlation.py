@@ -9,7 +9,7 @@ framework of the field the kernel is not flipped; what mathematics calls convolu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import product
 from math import prod
@@ -181,6 +181,18 @@ def _inside(windows: Windows) -> Windows:
     return tuple(replace(w, length=max(w.before + w.length, w.span), before=0) for w in windows)
 
 
+def _where_long(rule: Callable[..., Arrangement | None]) -> Callable[..., Arrangement | None]:
+    """The rule, but for windows along an axis of length 1: no layout has such an axis, nor the
+    border that they would find around it."""
+
+    def arranged(*args: Any, windows: Windows) -> Arrangement | None:
+        if any(1 in (w.length, w.count) and w.kernel > 1 for w in windows):
+            return None
+        return rule(*args, windows=windows)
+
+    return arranged
+
+
 def _conv_arrangement(types: Any, windows: Windows) -> Arrangement | None:
     w = types[1]
     channels = _channels(*w.shape[:3])
@@ -300,7 +312,7 @@ CONV: Op = Op(
     kernel=Contraction(
         over=lambda types, windows: types[1].shape[2:],
         term=_conv_term,
-        arrange=_conv_arrangement,
+        arrange=_where_long(_conv_arrangement),
     ),
     gradient=(
         lambda g, y, x, w, windows: apply(CONV_TRANSPOSE, g, w, windows=windows),
@@ -338,7 +350,7 @@ CONV_TRANSPOSE: Op = Op(
     kernel=Contraction(
         over=lambda types, windows: (types[1].shape[1], *(w.covers for w in windows)),
         term=_conv_transpose_term,
-        arrange=_conv_transpose_arrangement,
+        arrange=_where_long(_conv_transpose_arrangement),
     ),
     gradient=(
         lambda h, y, g, w, windows: apply(CONV, h, w, windows=windows),
@@ -370,7 +382,7 @@ CONV_WEIGHT_GRADIENT: Op = Op(
     kernel=Contraction(
         over=lambda types, windows: (types[1].shape[0], *types[1].shape[3:]),
         term=_weight_gradient_term,
-        arrange=_weight_gradient_arrangement,
+        arrange=_where_long(_weight_gradient_arrangement),
     ),
     gradient=(
         lambda h, y, x, g, windows: apply(CONV_TRANSPOSE, g, h, windows=windows),

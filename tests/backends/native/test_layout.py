@@ -188,6 +188,21 @@ def test_windows_find_zeros_outside() -> None:
     assert cleared == 2 * 16 * (7 * 9 - 5 * 7)
 
 
+@pytest.mark.parametrize("size", [(2, 1), (1, 2), (1, 1), (4, 1)])
+def test_windows_hang_over_an_axis_of_length_1(size: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((3, 32, *size)).astype(np.float32)
+    w = rng.standard_normal((48, 32, 3, 3)).astype(np.float32)
+
+    def slopes(x, w):
+        return dg.grad(lambda x, w: dg.conv2d(x, w, padding=1).square().sum(), (0, 1))(x, w)
+
+    found, expected = (dg.compile(slopes, backend=b)(x, w) for b in ("native", "reference"))
+    for one, other in zip(found, expected, strict=True):
+        scale = np.abs(other.numpy()).max()
+        np.testing.assert_allclose(one.numpy() / scale, other.numpy() / scale, atol=1e-5)
+
+
 def test_one_copy_of_the_weights_serves_all_who_want_their_order() -> None:
     weight = dg.tensor(np.ones((16, 16, 3, 3), "float32"))
 
