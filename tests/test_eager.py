@@ -77,7 +77,7 @@ def halves() -> list[Any]:
 
 
 CASES = {
-    "max pooling": (pooled, {"window_take", "window_put"}),
+    "max pooling": (pooled, {"window_argmax", "window_take", "window_put"}),
     "depthwise convolution": (depthwise, {"conv", "conv_transpose", "conv_weight_gradient"}),
     "losses": (losses, {"cross_entropy", "gelu", "erf"}),
     "choices": (rectified, {"where"}),
