@@ -104,11 +104,8 @@ def install() -> None:
 
 
 def _may_be_slow(op: Op) -> bool:
-    """Whether NumPy may have no fast loop for it, as it has for sums; the places of largest
-    elements stay there, since machine code of them is wrong for maps 5 wide in float64."""
-    return op.name != "window_argmax" and isinstance(
-        op.kernel, (Elementwise, Pull, Contraction, Scatter, Composite)
-    )
+    """Whether NumPy may have no fast loop for it, as it has for sums."""
+    return isinstance(op.kernel, (Elementwise, Pull, Contraction, Scatter, Composite))
 
 
 def _graph(op: Op, arrays: Sequence[np.ndarray], params: dict[str, Any], type: TensorType) -> Graph:
