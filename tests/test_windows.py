@@ -170,6 +170,28 @@ def test_max_pool2d_of_a_window_of_minus_infinity(backend: str) -> None:
     assert_close("compiled", pool(image), expected)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("width", [3, 5, 8, 9, 17])
+def test_the_last_vector_of_a_map_may_have_one_lane(width: int, dtype: str, backend: str) -> None:
+    """Machine code once read half a vector that a mask leaves out."""
+    x = RNG.standard_normal((3, 8, 4, width)).astype(dtype)
+    padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=-np.inf)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (2, 3))
+    largest = windows.max((-2, -1))
+    taken = [
+        (padded[:, :, i : i + 4, j : j + width] == largest) for i in range(3) for j in range(3)
+    ]
+    slope = np.zeros_like(padded)
+    for tap, chosen in enumerate(taken):
+        slope[:, :, tap // 3 : tap // 3 + 4, tap % 3 : tap % 3 + width] += 2 * largest * chosen
+    step = dg.compile(
+        lambda x: dg.value_and_grad(lambda x: F.max_pool2d(x, 3, 1, 1).square().sum())(x)
+    )
+    value, gradient = step(x)
+    assert_close("gradient", gradient.numpy(), slope[:, :, 1:-1, 1:-1])
+    assert value.item() == pytest.approx(float((largest.astype(float) ** 2).sum()), rel=1e-5)
+
+
 def test_avg_pooling_by_hand() -> None:
     image = dg.tensor([[[1.0, 5.0, 3.0], [2.0, 4.0, 7.0]]])
     assert F.avg_pool2d(image, 2).tolist() == [[[3.0]]]

@@ -211,6 +211,8 @@ class Evaluator:
             return b if a.known[0] else none
         if b.known is not None and not any(b.known):
             return b
+        if b.known is not None:
+            return self.writer.some_lanes(a, b.known)
         # not a choice: LLVM makes a branch of it, and loses masks that leave half a vector out
         return self.writer.binary("and", self.writer.splat(a, b.lanes), b)
 

@@ -154,7 +154,7 @@ class Writer:
         return Value(self.pointer(instruction, fresh), dtype, lanes)
 
     def pointer(self, instruction: str, fresh: bool = False) -> str:
-        """Append an instruction that yields a pointer; return the name of the result."""
+        """Append an instruction that yields a pointer, or bits; return the name of the result."""
         name = self.seen.get(instruction)
         if name is None or fresh:
             name = self.name()
@@ -241,6 +241,18 @@ class Writer:
         if a.lanes == 1:
             return a
         return self.emit(f"extractelement {a}, i64 {lane}", a.dtype)
+
+    def some_lanes(self, condition: Value, lanes: Sequence[int]) -> Value:
+        """A condition in the lanes that are 1, and false in the others.
+
+        It is made of the bits of one integer: of masks that LLVM 22 knows to leave out half of a
+        vector that takes two registers, it makes loads that read that half, or none at all.
+        """
+        kind = f"i{len(lanes)}"
+        spread = self.pointer(f"sext {condition} to {kind}")
+        bits = sum(bit << lane for lane, bit in enumerate(lanes))
+        chosen = self.pointer(f"and {kind} {spread}, {bits}")
+        return self.emit(f"bitcast {kind} {chosen} to <{len(lanes)} x i1>", bool_, len(lanes))
 
     def any_lane(self, mask: Value) -> Value:
         """Whether any lane of a mask is set."""
