@@ -14,11 +14,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from harness import RATE, in_turn, print_losses, print_rate, torch_step, training_step
+from harness import RATE, in_turn, on_threads, print_losses, print_rate, torch_step, training_step
 
 import deepglass as dg
-from deepglass.backends.native import threads
-from deepglass.backends.native.peaks import fma_peak
 
 LAYERS, HEADS, WIDTH, CONTEXT, VOCABULARY, BATCH = 4, 4, 128, 128, 65, 32
 
@@ -72,8 +70,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="bursts per side")
     parser.add_argument("--threads", type=int, default=2, help="threads on both sides")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    threads.set_threads(options.threads)
+    peak = on_threads(options.threads)
     rng = np.random.default_rng(0)
     text = rng.integers(0, VOCABULARY, (BATCH, CONTEXT))
     following = np.roll(text, -1).reshape(-1)
@@ -87,7 +84,7 @@ def main() -> None:
     took = in_turn(
         "GPT, batch 32", lambda: step(text, following), "PyTorch", theirs, options.rounds, 1.0
     )
-    print_rate(flops(), took, fma_peak() / 1e9 * options.threads)
+    print_rate(flops(), took, peak)
     print_losses(losses)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import deepglass as dg
+from deepglass.backends.native.peaks import fma_peak
 from deepglass.nn import functional
 
 Step = Callable[[], Any]
@@ -15,6 +16,17 @@ Step = Callable[[], Any]
 # So small that thousands of steps on one batch do not drive its gradients into denormal
 # numbers, which are many times slower on either side and not what a step usually meets.
 RATE = 1e-5
+
+
+def on_threads(count: int) -> float:
+    """Give both sides so many threads, say so, and return the peak of these in GFLOP/s."""
+    import torch
+
+    torch.set_num_threads(count)
+    dg.set_threads(count)
+    peak = fma_peak() / 1e9 * count
+    print(f"{count} threads, multiply-add peak {peak:.0f} GFLOP/s, torch {torch.__version__}")
+    return peak
 
 
 def training_step(model: Any, optimizer: Any) -> Callable[[Any, Any], Any]:

@@ -27,6 +27,7 @@ from harness import (
     Step,
     fastest,
     in_turn,
+    on_threads,
     print_losses,
     print_rate,
     torch_step,
@@ -35,8 +36,6 @@ from harness import (
 
 import deepglass as dg
 from deepglass import models
-from deepglass.backends.native import threads
-from deepglass.backends.native.peaks import fma_peak
 from deepglass.nn import Module
 
 # PyTorch's side is described once, where the tests compare both.
@@ -171,11 +170,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.0, help="of a burst, about")
     parser.add_argument("--threads", type=int, default=2, help="threads on both sides")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    threads.set_threads(options.threads)
-    peak = fma_peak() / 1e9 * options.threads
-    print(f"{options.threads} threads, multiply-add peak {peak:.0f} GFLOP/s, "
-          f"torch {torch.__version__}")  # fmt: skip
+    peak = on_threads(options.threads)
     for name in options.names or CASES:
         compare(name, CASES[name], options.rounds, options.seconds, peak)
 

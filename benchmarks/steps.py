@@ -18,12 +18,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from harness import RATE, fastest, in_turn, print_losses, print_rate, torch_step, training_step
+from harness import (
+    RATE,
+    fastest,
+    in_turn,
+    on_threads,
+    print_losses,
+    print_rate,
+    torch_step,
+    training_step,
+)
 
 import deepglass as dg
 from deepglass import nn
-from deepglass.backends.native import threads
-from deepglass.backends.native.peaks import fma_peak
 
 
 def sgd(optim: Any, parameters: Any) -> Any:
@@ -158,11 +165,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7, help="bursts per side and network")
     parser.add_argument("--threads", type=int, default=2, help="threads on both sides")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    threads.set_threads(options.threads)
-    peak = fma_peak() / 1e9 * options.threads
-    print(f"{options.threads} threads, multiply-add peak {peak:.0f} GFLOP/s, "
-          f"torch {torch.__version__}")  # fmt: skip
+    peak = on_threads(options.threads)
     for case in CASES:
         if options.names and not any(name in case.name for name in options.names):
             continue

@@ -217,7 +217,7 @@ def _program(keep: Block, kind: str) -> Any:
             ])
             for _ in range(6)
         ]  # fmt: skip
-        x = np.ones((8, 4, 8, 8), np.float32)
+        x = np.ones((8, 4, 12, 12), np.float32)
     optimizer = dg.optim.SGD(nn.Sequential(*layers).parameters(), lr=0.1)
 
     @dg.compile(backend="reference")
@@ -236,7 +236,7 @@ def _program(keep: Block, kind: str) -> Any:
 @pytest.mark.parametrize("kind", ["dense", "convolution"])
 def test_the_arena_of_a_compiled_step_is_smaller(kind: str) -> None:
     usual, less = _program(plain, kind), _program(dg.checkpoint, kind)
-    assert lower(less.optimized).arena < 0.55 * lower(usual.optimized).arena
+    assert lower(less.optimized).arena < 0.5 * lower(usual.optimized).arena
     products = [
         sum(isinstance(n.op.kernel, Contraction) for n in p.optimized.nodes())
         for p in (usual, less)

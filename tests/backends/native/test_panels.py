@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -74,10 +75,10 @@ def test_a_square_is_turned(lanes: int) -> None:
     rows = [np.arange(lanes) + lanes * i for i in range(lanes)]
 
     class Shuffles(Writer):
-        def shuffle(self, a: Value, b: Value | None, order: object) -> Value:
+        def shuffle(self, a: Value, b: Value | None, order: Sequence[int]) -> Value:
             assert b is not None
             both = np.concatenate([values[a.text], values[b.text]])
-            values[f"v{len(values)}"] = both[list(order)]  # type: ignore[call-overload]
+            values[f"v{len(values)}"] = both[list(order)]
             return Value(f"v{len(values) - 1}", float32, lanes)
 
     values = {f"v{i}": row for i, row in enumerate(rows)}
