@@ -227,6 +227,26 @@ def test_calls_of_python_and_scans_are_found_again():
     np.testing.assert_allclose(again, 2 * X[::-1] + np.array(totals) + 1, rtol=1e-5)
 
 
+def test_calls_of_python_after_values_that_were_copied_are_found_again():
+    """A convolution's images and kernels are laid out anew, so all after it are other nodes."""
+
+    @dg.op
+    def reverse(x):
+        return x[::-1]
+
+    def function(x, w):
+        return reverse(dg.conv2d(x, w)) + 1
+
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, 3, 5, 7)).astype(np.float32)
+    w = rng.standard_normal((20, 3, 3, 2)).astype(np.float32)
+    first, made = runs(function, x, w)
+    again, made_again = runs(function, x, w)
+    assert (made, made_again) == (True, False)
+    np.testing.assert_array_equal(first, again)
+    np.testing.assert_allclose(again, dg.conv2d(x, w).numpy()[::-1] + 1, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     "other",
     [

@@ -40,11 +40,14 @@ class Layouts:
     Attributes:
         wishes: what contractions asked for and got, by the id of their node.
         wanted: ids of the values that they read, which are stored.
+        called: the nodes that the host computes as they are in the graph that was given, by the
+            id of the node that now stands for each.
     """
 
     wishes: dict[int, Arrangement] = field(default_factory=dict)
     wanted: frozenset[int] = frozenset()
     others: dict[int, Layout] = field(default_factory=dict)
+    called: dict[int, Node] = field(default_factory=dict)
 
     def of(self, node: Node) -> Layout:
         return self.others.get(node.id) or row_major(node.type.shape)
@@ -65,6 +68,7 @@ class _Arranging:
         self.fixed: set[int] = set()
         self.copies: dict[tuple[int, Order], Node] = {}
         self.nodes: dict[int, Node] = {}
+        self.called: dict[int, Node] = {}
 
     def run(self) -> tuple[Graph, Layouts]:
         rows = {n.id for n in self.graph.results}
@@ -72,6 +76,8 @@ class _Arranging:
         def rule(node: Node, inputs: tuple[Node, ...]) -> Node:
             new = self._arranged(node, inputs, node.id in rows)
             self.nodes[new.id] = new
+            if isinstance(node.op.kernel, Host):
+                self.called[new.id] = node
             if node.id in rows or is_leaf(node):
                 self.fixed.add(new.id)
             return new
@@ -82,7 +88,7 @@ class _Arranging:
             for id, order in self.orders.items()
             if id not in self.fixed
         }
-        return graph, Layouts(self.wishes, frozenset(self.wanted), others)
+        return graph, Layouts(self.wishes, frozenset(self.wanted), others, self.called)
 
     def _layout(self, node: Node, order: Order) -> Layout:
         lengths = row_major(node.type.shape).shape

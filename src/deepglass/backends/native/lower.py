@@ -278,7 +278,7 @@ class _Lowering:
         if root.id in self.buffers:
             arguments = [Window(self.buffers[base(i).id], i.type.shape) for i in root.inputs]
             result = Window(self.buffers[root.id], root.type.shape)
-            yield HostCall(root, tuple(arguments), result, group.level)
+            yield HostCall(self.layouts.called[root.id], tuple(arguments), result, group.level)
 
     def _borders(self, group: Group) -> Iterator[tuple[Axis | None, Nest]]:
         """The loops that clear borders, and the rows they share with others."""
