@@ -136,17 +136,20 @@ def exp(w: Writer, x: Value, rest: Value | None = None) -> Value:
     """e^x = 2^n e^r, where n is x / ln 2 rounded; ``rest`` is what x lacks of the argument.
 
     The factor 2^n is applied as two factors, so that results near both ends of the range
-    are neither lost early nor inf too soon.
+    are neither lost early nor inf too soon. Below the range it is 0 without being computed,
+    which takes twice as long where the product underflows.
     """
     low, high = format_of(x.dtype).exp_range
-    x = at_least(w, at_most(w, x, high), low)
+    zero = like(x, 0.0)
+    none = w.compare("fcmp olt", x, like(x, low))
+    x = w.select(none, zero, at_most(w, x, high))
     n, r = split_by_ln2(w, x)
     r = r if rest is None else w.binary("fadd", r, rest)
     p = w.binary("fadd", _expm1_near_0(w, r), like(x, 1.0))
     first = w.binary("lshr", plus(w, n, 2 * format_of(x.dtype).bias), whole(x, 1))
     second = w.binary("sub", plus(w, n, 2 * format_of(x.dtype).bias), first)
     p = w.binary("fmul", p, from_exponent(w, first, x.dtype))
-    return w.binary("fmul", p, from_exponent(w, second, x.dtype))
+    return w.select(none, zero, w.binary("fmul", p, from_exponent(w, second, x.dtype)))
 
 
 def expm1(w: Writer, x: Value) -> Value:
