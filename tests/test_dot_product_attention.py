@@ -46,7 +46,7 @@ def test_each_query_by_itself(mask: Any, backend: str) -> None:
     assert_close(f"{mask}", got, np.array(expected))
 
 
-@pytest.mark.parametrize(("queries", "keys"), [(5, 5), (5, 3), (3, 5)])
+@pytest.mark.parametrize(("queries", "keys"), [(5, 5), (5, 3), (3, 5), (70, 70)])
 def test_a_causal_query_looks_at_the_keys_before(queries: int, keys: int, backend: str) -> None:
     q, k, v = arrays((queries, 7), (keys, 7), (keys, 2))
     expected = one_by_one(q, k, v, np.tri(queries, keys))

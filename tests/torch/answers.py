@@ -248,8 +248,13 @@ def _binary_cross_entropy(x: Tensor, target: Tensor) -> Tensor:
     return loss + (target - target.detach()) * (no - yes)
 
 
-def _attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, keep: Tensor, scale: float) -> Tensor:
+def _attention(
+    q: Tensor, k: Tensor, v: Tensor, bias: Tensor, keep: Tensor, scale: float, causal: bool
+) -> Tensor:
     """PyTorch's, and written out where weights are dropped, which is random there."""
+    if causal:
+        later = torch.ones(bias.shape[-2:], dtype=torch.bool).triu(1)
+        bias = bias.masked_fill(later, -torch.inf)
     if (keep == 1).all():
         return F.scaled_dot_product_attention(q, k, v, bias, scale=scale)
     return (q @ k.mT * scale + bias).softmax(-1) * keep @ v

@@ -33,6 +33,7 @@ def _attention_type(
     bias: TensorType,
     keep: TensorType,
     scale: float,
+    causal: bool,
 ) -> TensorType:
     types = (query, key, value, bias, keep)
     if not query.dtype.is_float or any(t.dtype is not query.dtype for t in types):
@@ -62,75 +63,92 @@ def _attention_reference(
     bias: np.ndarray,
     keep: np.ndarray,
     scale: float,
+    causal: bool,
 ) -> np.ndarray:
     scores = query @ key.swapaxes(-2, -1) * query.dtype.type(scale) + bias
+    if causal:
+        scores[..., np.tri(*scores.shape[-2:]) == 0] = -np.inf
     top = scores.max(-1, keepdims=True, initial=-np.inf)
     weights = np.exp(scores - np.where(np.isfinite(top), top, 0).astype(scores.dtype))
     total = weights.sum(-1, keepdims=True)
     return np.asarray(weights * keep @ value / np.where(total == 0, 1, total).astype(scores.dtype))
 
 
-def _weights(query: Tensor, key: Tensor, bias: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+def _seen(x: Tensor, causal: bool, other: float) -> Tensor:
+    """``x``, (..., queries, keys), and ``other`` for keys after a causal query."""
+    if not causal:
+        return x
+    shape = x.shape[-2:]
+    return where(ge(iota(shape, 0), iota(shape, 1)), x, other)
+
+
+def _weights(
+    query: Tensor, key: Tensor, bias: Tensor, scale: float, causal: bool
+) -> tuple[Tensor, Tensor]:
     """Return what softmax divides, (..., queries, keys), and by what, (..., queries, 1)."""
-    scores = matmul(query, transpose(key, -2, -1)) * scale + bias
+    scores = _seen(matmul(query, transpose(key, -2, -1)) * scale + bias, causal, -np.inf)
     if not scores.shape[-1]:
         return scores, sum(scores, -1, keepdim=True) + 1
     top = amax(scores, -1, keepdim=True).detach()
-    weights = exp(scores - where(isfinite(top), top, 0.0))
+    weights = _seen(exp(scores - where(isfinite(top), top, 0.0)), causal, 0.0)
     total = sum(weights, -1, keepdim=True)
     return weights, where(eq(total, 0.0), 1.0, total)
 
 
 def _attention(
-    query: Tensor, key: Tensor, value: Tensor, bias: Tensor, keep: Tensor, scale: float
-) -> Tensor:
-    weights, total = _weights(query, key, bias, scale)
+    query: Tensor, key: Tensor, value: Tensor, bias: Tensor, keep: Tensor, scale: float,
+    causal: bool,
+) -> Tensor:  # fmt: skip
+    weights, total = _weights(query, key, bias, scale, causal)
     return matmul(weights * keep, value) / total
 
 
 class _Backward:
     """What the gradients share; the weights are computed again, once ``g`` is there."""
 
-    def __init__(self, g: Tensor, query: Tensor, key: Tensor, bias: Tensor, scale: float) -> None:
+    def __init__(
+        self, g: Tensor, query: Tensor, key: Tensor, bias: Tensor, scale: float, causal: bool
+    ) -> None:
         late = (after(query, g), after(key, g), after(bias, g))
-        self.weights, total = _weights(*late, scale)
-        self.g = g / total
+        self.weights, total = _weights(*late, scale, causal)
+        self.g, self.causal = g / total, causal
 
     def scores(self, y: Tensor, value: Tensor, keep: Tensor) -> Tensor:
         """The gradient of the scores."""
         along = sum(self.g * y, -1, keepdim=True)
-        return self.weights * (matmul(self.g, transpose(value, -2, -1)) * keep - along)
+        slopes = self.weights * (matmul(self.g, transpose(value, -2, -1)) * keep - along)
+        return _seen(slopes, self.causal, 0.0)
 
 
 def _query_gradient(
     g: Tensor, y: Tensor, query: Tensor, key: Tensor, value: Tensor, bias: Tensor, keep: Tensor,
-    scale: float,
+    scale: float, causal: bool,
 ) -> Tensor:  # fmt: skip
-    scores = _Backward(g, query, key, bias, scale).scores(y, value, keep)
+    scores = _Backward(g, query, key, bias, scale, causal).scores(y, value, keep)
     return matmul(scores, key) * scale
 
 
 def _key_gradient(
     g: Tensor, y: Tensor, query: Tensor, key: Tensor, value: Tensor, bias: Tensor, keep: Tensor,
-    scale: float,
+    scale: float, causal: bool,
 ) -> Tensor:  # fmt: skip
-    scores = _Backward(g, query, key, bias, scale).scores(y, value, keep)
+    scores = _Backward(g, query, key, bias, scale, causal).scores(y, value, keep)
     return matmul(transpose(scores, -2, -1), query) * scale
 
 
 def _value_gradient(
     g: Tensor, y: Tensor, query: Tensor, key: Tensor, value: Tensor, bias: Tensor, keep: Tensor,
-    scale: float,
+    scale: float, causal: bool,
 ) -> Tensor:  # fmt: skip
-    shared = _Backward(g, query, key, bias, scale)
+    shared = _Backward(g, query, key, bias, scale, causal)
     return matmul(transpose(shared.weights * keep, -2, -1), shared.g)
 
 
 def _bias_gradient(
     g: Tensor, y: Tensor, query: Tensor, key: Tensor, value: Tensor, bias: Tensor, keep: Tensor,
-    scale: float,
+    scale: float, causal: bool,
 ) -> Tensor:  # fmt: skip
-    return _Backward(g, query, key, bias, scale).scores(y, value, keep)
+    return _Backward(g, query, key, bias, scale, causal).scores(y, value, keep)
 
 
 def _samples(rng: np.random.Generator) -> Iterator[Sample]:
@@ -143,11 +161,15 @@ def _samples(rng: np.random.Generator) -> Iterator[Sample]:
         keep = rng.integers(0, 2, scores) * 2.0
         shapes = ((*batch, queries, features), (*batch, keys, features), (*batch, keys, channels))
         args = (*(real(rng, s) for s in shapes), real(rng, scores), keep)
-        yield Sample(args, {"scale": 0.5})
+        yield Sample(args, {"scale": 0.5, "causal": queries == 19})
     q, k, v = real(rng, (2, 3, 7)), real(rng, (2, 5, 7)), real(rng, (2, 5, 4))
     masked = np.where(rng.integers(0, 2, (2, 3, 5)), 0.0, -np.inf)
     masked[1, 2] = -np.inf  # a query that may look at no key
-    yield Sample((q, k, v, masked, np.ones((2, 3, 5))), {"scale": 100.0}, smooth=False)
+    params = {"scale": 100.0, "causal": False}
+    yield Sample((q, k, v, masked, np.ones((2, 3, 5))), params, smooth=False)
+    q, k, v, bias = (real(rng, (3, 80, n)) for n in (5, 5, 3, 80))
+    params = {"scale": 0.5, "causal": True}
+    yield Sample((q, k, v, bias, np.ones((3, 80, 80))), params, smooth=False)
 
 
 def _ones(*shapes: tuple[int, ...]) -> tuple[np.ndarray, ...]:
@@ -163,20 +185,23 @@ ATTENTION = Op(
     samples=_samples,
     misuses=(
         Misuse(
-            _ones((2, 3, 7), (2, 5, 6), (2, 5, 4), (2, 3, 5), (2, 3, 5)), {"scale": 1.0},
-            ShapeError, "key (..., keys, features)",
+            _ones((2, 3, 7), (2, 5, 6), (2, 5, 4), (2, 3, 5), (2, 3, 5)),
+            {"scale": 1.0, "causal": False}, ShapeError, "key (..., keys, features)",
         ),
         Misuse(
-            _ones((2, 3, 7), (2, 5, 7), (2, 5, 4), (2, 5, 3), (2, 3, 5)), {"scale": 1.0},
-            ShapeError, "(2, 5, 3), (2, 3, 5). Call F.scaled_dot_product_attention",
+            _ones((2, 3, 7), (2, 5, 7), (2, 5, 4), (2, 5, 3), (2, 3, 5)),
+            {"scale": 1.0, "causal": False}, ShapeError,
+            "(2, 5, 3), (2, 3, 5). Call F.scaled_dot_product_attention",
         ),
         Misuse(
-            (np.ones((1, 1, 1), np.int64),) * 5, {"scale": 1.0}, DTypeError,
+            (np.ones((1, 1, 1), np.int64),) * 5, {"scale": 1.0, "causal": False}, DTypeError,
             "floats of one type; got int64[1, 1, 1]",
         ),
     ),
     notation="attention({0}, {1}, {2})",
     doc="""(softmax(query keyᵀ scale + bias) keep) value; 0 for a query whose biases are all -inf.
+
+    ``causal``: query i looks at the keys 0 to i only.
 
     Gradient: the weights are computed again, from query and key, instead of being kept; none for
     keep.
@@ -250,14 +275,16 @@ def scaled_dot_product_attention(
             f"{name}: one mask at a time; got attn_mask and is_causal=True. Leave one out."
         )
     shape = q.shape[:-1]
-    mask = _mask(name, attn_mask, is_causal, (*shape, k.shape[-2]), q.dtype)
+    mask = _mask(name, attn_mask, (*shape, k.shape[-2]), q.dtype)
     if prod(mask.shape[:-2]) == 1:  # one for all, so that these are one batch
         q, k, v = (reshape(x, -1, *x.shape[-2:]) for x in (q, k, v))
         mask = reshape(mask, mask.shape[-2:])
     scores = (*q.shape[:-1], k.shape[-2])
-    keep = dropout(to(broadcast_to(1.0, scores), q.dtype), dropout_p, generator=generator)
+    keep = broadcast_to(to(as_tensor(1.0), q.dtype), scores)
+    keep = dropout(keep, dropout_p, generator=generator)
     scale = max(q.shape[-1], 1) ** -0.5 if scale is None else float(scale)
-    y = apply(ATTENTION, q, k, v, broadcast_to(mask, scores), keep, scale=scale)
+    inputs = q, k, v, broadcast_to(mask, scores), keep
+    y = apply(ATTENTION, *inputs, scale=scale, causal=bool(is_causal))
     return reshape(y, *shape, v.shape[-1])
 
 
@@ -294,12 +321,10 @@ def _for_more_heads(name: str, x: Tensor, query: Tensor) -> Tensor:
     return reshape(spread, *batch, heads * times, rows, columns)
 
 
-def _mask(name: str, given: Any, is_causal: bool, scores: Shape, dtype: DType) -> Tensor:
+def _mask(name: str, given: Any, scores: Shape, dtype: DType) -> Tensor:
     """Return what is added to scores of the shape ``scores``, to which it broadcasts."""
-    if given is None and not is_causal:
+    if given is None:
         return to(as_tensor(-0.0), dtype)  # x + -0.0 is x, bit for bit
-    if is_causal:
-        given = ge(iota(scores[-2:], 0), iota(scores[-2:], 1))
     mask = as_tensor(given)
     if mask.dtype is bool_:
         mask = where(mask, to(as_tensor(-0.0), dtype), to(as_tensor(-np.inf), dtype))

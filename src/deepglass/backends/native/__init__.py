@@ -10,6 +10,7 @@ From the graph to loops, by `lower`:
     recipe      how one root's elements are computed, as an expression over loop variables
     groups      which roots share loops, which loops share a pass over the rows
     slices      long sums of products, a slice after another
+    bands       triangles: loops that leave out what lies beyond a diagonal
     memory      where values live
 
 The loops themselves:

@@ -9,6 +9,7 @@ from math import prod
 from ...graph.graph import ALIAS, Graph, Node, derived
 from ...graph.kinds import Contraction, Host, Leaf, Scatter, Section
 from .arrange import arrange
+from .bands import Bands, in_bands
 from .border import clear
 from .groups import Group, Grouping, assign_levels, at_own_element, in_own_row
 from .ir import (
@@ -85,6 +86,7 @@ class _Lowering:
         for state, value in self.graph.updates:
             self._update(state, value)
         assign_levels(self.grouping, self.in_place)
+        self.bands = self._find_bands()
         self._slot_buffers()
         self._passes()
         arena = self._arena_buffers()
@@ -115,6 +117,11 @@ class _Lowering:
 
     def _bytes(self, node: Node) -> int:
         return self.layouts.of(node).size * node.type.dtype.bytes
+
+    def _find_bands(self) -> Bands:
+        kept = {n.id for n in (*self.graph.results, *self.graph.taps)} | self.layouts.wishes.keys()
+        layout_of = {n.id: self.layouts.of(n) for n in self.roots}
+        return Bands(self.grouping.sorted(), kept, layout_of)
 
     # State ----------------------------------------------------------------------------
 
@@ -293,6 +300,8 @@ class _Lowering:
         product = isinstance(first.root.op.kernel, Contraction) and first.root.type.dtype.is_float
         if not product or first.accum is None or first.root.id in self.in_place:
             return 0
+        if self.bands.of(group) is not None:
+            return 0
         return slice_of(group.axes, group.over, first.outside, first.accum.expr)
 
     def _gathers(self, group: Group) -> bool:
@@ -307,7 +316,9 @@ class _Lowering:
             places = (without_ones(root.type.shape, s.places) for s in wish.sections)
             sections = (replace(s, places=p) for s, p in zip(wish.sections, places, strict=True))
             return [self._nest(group, section) for section in sections]
-        nest, size = self._nest(group), self._slice(group)
+        nest, size, half = self._nest(group), self._slice(group), self.bands.of(group)
+        if half is not None:
+            return list(in_bands(nest, half))
         if not size:
             return [nest]
         layout = self.layouts.of(root)

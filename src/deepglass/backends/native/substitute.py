@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from . import ir
 
@@ -16,7 +16,7 @@ class Substitution:
     done: dict[int, ir.Expr] = field(default_factory=dict)
 
     def store(self, store: ir.Store) -> ir.Store:
-        return ir.Store(store.buffer, self.index(store.index), self.expr(store.expr), store.combine)
+        return replace(store, index=self.index(store.index), expr=self.expr(store.expr))
 
     def accum(self, accum: ir.Accum) -> ir.Accum:
         return ir.Accum(accum.name, accum.combine, self.expr(accum.expr))
