@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import zoo
 from oracle_cases import relative_difference
 
 import deepglass as dg
@@ -79,6 +80,15 @@ def test_gradients(theirs: Any, path: Path) -> None:
         wanted = wanted.T if name.endswith(TURNED) else wanted
         assert relative_difference(parameter.grad.numpy(), wanted) < 1e-7, name
     theirs.float()
+
+
+def test_plain_modules() -> None:
+    """The peer of the benchmarks computes the same."""
+    ours = models.GPT(VOCABULARY, layers=2, heads=2, width=6, context=CONTEXT)
+    peer = zoo.GPT(ours.config())
+    peer.load_state_dict({k: torch.tensor(v) for k, v in ours.state_dict().items()})
+    expected = peer(torch.tensor(TOKENS)).detach().numpy()
+    assert np.abs(ours(TOKENS).numpy().swapaxes(1, 2) - expected).max() < 1e-5
 
 
 def test_attention(theirs: Any, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The classic networks of vision as plain PyTorch modules, from the same tables of the papers."""
+"""The classic networks as plain PyTorch modules, from the same tables of the papers."""
 
 from __future__ import annotations
 
@@ -237,3 +237,40 @@ class LeNet1998(nn.Module):
             found.append(F.conv2d(read, kernels, sparse.bias[k : k + 1]))
             at += len(column)
         return self.classifier(F.avg_pool2d(torch.cat(found, 1).tanh(), 2).flatten(1))
+
+
+class GPT(nn.Module):
+    """GPT-2's architecture in the sizes of ours, told by its `config`."""
+
+    def __init__(self, sizes: dict[str, Any]) -> None:
+        super().__init__()
+        width = sizes["width"]
+        self.wte = nn.Embedding(sizes["vocabulary"], width)
+        self.wpe = nn.Embedding(sizes["context"], width)
+        self.h = nn.ModuleList([GPTBlock(width, sizes["heads"]) for _ in range(sizes["layers"])])
+        self.ln_f = nn.LayerNorm(width)
+
+    def forward(self, tokens: Any) -> Any:
+        x = self.wte(tokens) + self.wpe.weight[: tokens.shape[1]]
+        for block in self.h:
+            x = block(x)
+        return F.linear(self.ln_f(x), self.wte.weight)
+
+
+class GPTBlock(nn.Module):
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.ln_1 = nn.LayerNorm(width)
+        attention = {"c_attn": nn.Linear(width, 3 * width), "c_proj": nn.Linear(width, width)}
+        self.attn = nn.ModuleDict(attention)
+        self.ln_2 = nn.LayerNorm(width)
+        network = {"c_fc": nn.Linear(width, 4 * width), "c_proj": nn.Linear(4 * width, width)}
+        self.mlp = nn.ModuleDict(network)
+
+    def forward(self, x: Any) -> Any:
+        parts = self.attn["c_attn"](self.ln_1(x)).chunk(3, -1)
+        heads = [part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts]
+        y = F.scaled_dot_product_attention(*heads, is_causal=True).transpose(1, 2)
+        x = x + self.attn["c_proj"](y.flatten(2))
+        return x + self.mlp["c_proj"](F.gelu(self.mlp["c_fc"](self.ln_2(x)), approximate="tanh"))
