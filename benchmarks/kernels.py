@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -77,6 +78,10 @@ def matmul(new: Slots, form: str, m: int, n: int, k: int, chunk: int, batch: int
     return Kernel(tuple(nests), axes[0], chunk, 2 * batch * m * n * k)
 
 
+def square(form: str, n: int, new: Slots) -> Kernel:
+    return matmul(new, form, n, n, n, 64)
+
+
 def elementwise(new: Slots, op: str, n: int, m: int) -> Kernel:
     """y = max(x, 0), or y = op(x)."""
     i, j = ir.Axis("i", n), ir.Axis("j", m)
@@ -102,9 +107,15 @@ KERNELS: dict[str, Callable[[Slots], Kernel]] = {
     "dz W         64x128 -> 784": lambda s: matmul(s, "plain", 64, 784, 128, 8),
     "x W^T        512x512x512": lambda s: matmul(s, "dot", 512, 512, 512, 32),
     "x W          512x512x512": lambda s: matmul(s, "plain", 512, 512, 512, 32),
+    "x^T y        512x512x512": lambda s: matmul(s, "first", 512, 512, 512, 64),
     "x W^T        4096x128 -> 512": lambda s: matmul(s, "dot", 4096, 512, 128, 64),
     "dz W         4096x512 -> 128": lambda s: matmul(s, "plain", 4096, 128, 512, 64),
     "dz^T x       512x4096 -> 128": lambda s: matmul(s, "first", 512, 128, 4096, 64),
+    **{
+        f"{name:12} {n}x{n}x{n}": partial(square, form, n)
+        for n in (1024, 2048)
+        for name, form in (("x W^T", "dot"), ("x W", "plain"), ("x^T y", "first"))
+    },
     "q k^T        128 of 128x32 -> 128": lambda s: matmul(s, "dot", 128, 128, 32, 8, 128),
     "p v          128 of 128x128 -> 32": lambda s: matmul(s, "plain", 128, 32, 128, 8, 128),
     "p^T dy       128 of 128x128 -> 32": lambda s: matmul(s, "first", 128, 32, 128, 8, 128),

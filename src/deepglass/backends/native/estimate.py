@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import log2, prod
+from math import gcd, log2, prod
 from typing import Any
 
 import numpy as np
@@ -20,15 +20,16 @@ from .work import Item, Work
 _LATENCY = 4.0  # cycles from one addition to the next that needs its result
 _ENOUGH = 8  # accumulators that keep the adders busy; more partial sums do not help
 _TEMPORARIES = 4  # registers an expression needs besides its operands
-_SPARE = 1  # registers left to the instruction scheduler
-_SPILL = 1.5  # cycles of a register that is stored and loaded again, which nothing hides
-_BESIDE = 0.35  # share of the loads that additions do not hide, or the other way round
+_SPILL = 4.0  # cycles of a register that is stored and loaded again, which nothing hides
+_BESIDE = 0.1  # share of the loads that additions do not hide, or the other way round
+_LOAD = 1.2  # cycles of a load in a loop that does little else
 _NARROW = 0.6  # cost of an instruction on few lanes
 _SHORT, _MOST_CHOICES = 8, 64  # axes that choose what is computed: length, points in a block
 _REST = 0.03  # what another copy of the code for the rest of an axis may cost
 _WORTH_TRYING = 3.0  # times the cost of the best choice of lanes, without blocks
 
 _NEAR, _FAR = 28 * 1024, 448 * 1024  # bytes that stay in the first, and in the second cache
+_SETS = 64  # of the first cache; a line goes into the one its address tells
 _FROM_SECOND, _FROM_THIRD = 2.0, 6.0  # cycles per line of 64 bytes that comes from farther away
 _CACHE = 512 * 1024  # bytes: a larger operand is read once, by the outer loops
 _PANEL = 128 * 1024  # bytes of a panel, at most
@@ -316,7 +317,8 @@ class _Model:
         shape, blocks = self.shape, self.blocks
         axes = range(len(shape.extents))
         steps = np.array([[c.steps(shape, a) for a in axes] for c in self.choices])[self.which]
-        times = steps // blocks + steps % blocks / blocks
+        rest = steps % blocks  # a smaller block, which shares less
+        times = steps // blocks + (rest > 0) * 0.5 * (1 + rest / blocks)
         once = self._end_cycles()
         if shape.combines:
             compute = times[:, shape.split :].prod(axis=1) * self._step_cycles()
@@ -346,22 +348,17 @@ class _Model:
         sums = self.blocks.prod(axis=1) * len(shape.combines)
         loads, arithmetic = np.zeros(len(sums)), sums * sizes
         operands: list[Array] = []
-        spread = np.zeros(len(sums))  # what LLVM keeps in registers beside a panel
         for item in shape.work.body:
             points = self._points(item, self.blocks)
             if item.element:
-                spread = spread + points * self._of_choice(
-                    [c.panel and c.vector not in item.axes for c in choices]
-                )
                 slots = self._of_choice([_slots(item, c) * c.size(shape) for c in choices])
-                loads = loads + points * slots
+                loads = loads + points * slots * _LOAD
                 operands.append(points)
             else:
                 arithmetic = arithmetic + points * sizes * item.weight
-        live = _SPARE + (0 if shape.work.multiplies else _TEMPORARIES)
+        live = np.full(len(sums), 0 if shape.work.multiplies else _TEMPORARIES)
         if len(operands) > 1:  # one operand can be taken from memory piece by piece
-            least = np.sum(operands, axis=0) - np.max(operands, axis=0)
-            live = live + np.maximum(least, spread)
+            live = live + np.sum(operands, axis=0) - np.max(operands, axis=0)
         spilled = np.maximum(0, sums + live + 1 - shape.cpu.registers)
         most = np.maximum(np.maximum(arithmetic, loads), _LATENCY)
         hidden = np.minimum(arithmetic, loads)
@@ -382,10 +379,31 @@ class _Model:
         cycles = np.zeros(len(spans))
         for item in (i for i in shape.work.body if i.element):
             inside = np.array([_inside(item, order, shape) for order in orders])[self.which]
-            kept = self._points(item, np.where(inside, full, spans)) * item.element
+            copied = self._of_choice([c.panel and c.vector in item.axes for c in self.choices])
+            lines, sets = self._lines(item, np.where(inside, full, spans), copied)
+            kept = 64 * lines * _SETS / sets
             line = np.where(kept <= _NEAR, 0.0, np.where(kept <= _FAR, _FROM_SECOND, _FROM_THIRD))
-            cycles = cycles + self._points(item, spans) * item.element / 64 * line
+            cycles = cycles + self._lines(item, spans, copied)[0] * line
         return cycles
+
+    def _lines(self, item: Item, widths: Array, copied: Array) -> tuple[Array, Array]:
+        """Lines of 64 bytes that hold the points of an item, and the sets of the first cache that
+        these fall into: rows a power of two apart meet in few. Copies lie side by side."""
+        rows, places = np.ones(len(widths)), np.ones(len(widths))
+        run = item.element * rows
+        for step, count in self._distances(item, widths):
+            apart = step * item.element
+            if 0 < apart < 64:
+                run = run + (count - 1) * apart
+            else:
+                rows = rows * count
+                places = places * np.minimum(count, _SETS / gcd(_SETS, -(-apart // 64)))
+        length = np.maximum(run / 64, 1.0)
+        beside = self._points(item, widths) * item.element / 64
+        return (
+            np.where(copied, beside, rows * length),
+            np.where(copied, _SETS, np.minimum(places * length, _SETS)),
+        )
 
     def _end_cycles(self) -> Array:
         """Starting the accumulators of a block, and its stores."""
@@ -405,12 +423,18 @@ class _Model:
     def _points(self, item: Item, widths: Array) -> Array:
         """How many different points of the item there are; indices that move together along
         several axes overlap."""
+        points = np.ones(len(widths))
+        for _, count in self._distances(item, widths):
+            points = points * count
+        return points
+
+    def _distances(self, item: Item, widths: Array) -> Iterator[tuple[int, Array]]:
+        """Yield how far apart in memory neighbours along axes are, 0 where nothing is known, and
+        how many different points there are."""
         groups: dict[int, list[int]] = {}
         for axis in item.axes:
             if axis < widths.shape[1]:
                 step = abs(item.step(axis)) if item.element and axis not in item.scattered else 0
                 groups.setdefault(step or -1 - axis, []).append(axis)
-        points = np.ones(len(widths))
-        for axes in groups.values():
-            points = points * (1 + sum(widths[:, a] - 1 for a in axes))
-        return points
+        for step, axes in groups.items():
+            yield max(step, 0), 1 + (widths[:, axes] - 1).sum(axis=1)
