@@ -222,7 +222,8 @@ class Host:
 
 @dataclass(frozen=True)
 class After:
-    """The first input, unchanged; what reads it is computed only once the others are there.
+    """The first input, unchanged; what reads it is computed only once the others are there, or as
+    much of them as belongs to the same row where all have as many rows.
 
     For a value that is computed again to save the memory in between, and must not be computed
     again at once.

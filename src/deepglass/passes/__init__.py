@@ -5,6 +5,7 @@ from functools import partial
 from ..graph.graph import Graph
 from .cse import merge_common
 from .expand import expand
+from .joins import sink_joins
 from .round import round_factors
 from .scans import merge_scans, optimize_steps
 from .simplify import simplify
@@ -26,8 +27,8 @@ def optimize(graph: Graph, precision: str = "float32", fewer: bool = False) -> G
     """
     rounded = PRECISIONS[precision]
     tiled = (fewer_products, expand) if fewer else ()
-    passes = (merge_scans, widen, expand, *rounded, *tiled, split_sums, simplify, merge_common)
-    for rule in passes:
+    forms = (sink_joins, split_sums, simplify, merge_common)
+    for rule in (merge_scans, widen, expand, *rounded, *tiled, *forms):
         graph = rule(graph)
     graph = optimize_steps(graph, partial(optimize, precision=precision, fewer=fewer))
     graph.verify()

@@ -8,7 +8,7 @@ thereby become index arithmetic, and elementwise chains one expression.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import prod
 from typing import Any
@@ -130,7 +130,7 @@ class Evaluator:
         if isinstance(kernel, View):
             return self._view(node, at)
         if isinstance(kernel, After):
-            self._wait_for(node.inputs[1:])
+            self._wait_for(node, at)
             return self.value(node.inputs[0], at)
         if isinstance(kernel, Pull):
             reads = self.readers(node)
@@ -138,12 +138,16 @@ class Evaluator:
             return element
         raise BackendError(f"native: {node.op.name} is computed by loops of its own; it was not.")
 
-    def _wait_for(self, nodes: Sequence[Node]) -> None:
-        """Note whatever the whole of ``nodes`` is computed from as read, from everywhere."""
+    def _wait_for(self, after: Node, at: Indices) -> None:
+        """Note what the other inputs are computed from as read: of an input that has as many rows,
+        the row of ``at``, of others all."""
         first = len(self.reads)
-        for node in nodes:
-            self.value(node, visited(node.type.shape, "j")[1])
-        waited = [self.everywhere(r.source) for r in self.reads[first:] if not is_leaf(r.source)]
+        for node in after.inputs[1:]:
+            shape, index = node.type.shape, visited(node.type.shape, "j")[1]
+            if shape[:1] == after.type.shape[:1]:
+                index = (*at[:1], *index[1:])
+            self.value(node, index)
+        waited = [replace(r, index=None) for r in self.reads[first:] if not is_leaf(r.source)]
         self.reads[first:] = waited
 
     def everywhere(self, node: Node) -> Read:
