@@ -63,7 +63,11 @@ USES = {
     "both ways": (lambda f, x, v: f(exponentials(x)) @ (f(exponentials(x)).swapaxes(1, 2) @ v), 3),
     "times numbers": (lambda f, x, v: (f(exponentials(x)) * x) @ v, 2),
     "a sum of all": (lambda f, x, v: f(x).sum((1, 2)), 0),
-    "beside others": (lambda f, x, v: (f(exponentials(x)) + 1) @ v, 0),
+    "plus a number": (lambda f, x, v: (f(exponentials(x)) + 1) @ v, 0),
+    "beside a sum of all": (
+        lambda f, x, v: f(exponentials(x)) @ (v * f(exponentials(x)).sum()),
+        1,
+    ),
     "as a vector": (lambda f, x, v: f(exponentials(x)).reshape(2, N * N).sum(1), 0),
     "by itself": (lambda f, x, v: f(exponentials(x)), 0),
 }
@@ -91,6 +95,19 @@ def test_what_is_left_out_is_not_missed(use: str, keep: str, diagonal: int, cuts
     assert len(bands) == (cut if cuts else 0)
 
 
+def test_a_result_is_computed_as_a_whole() -> None:
+    x, v = arrays((2, N, N), (2, N, 7))
+
+    def ours(x: Any, v: Any) -> Any:
+        weights = dg.tril(dg.exp(x))
+        return weights, weights @ v
+
+    weights, y = dg.compile(ours, backend="native")(x, v)
+    np.testing.assert_allclose(weights, np.tril(np.exp(x)))
+    np.testing.assert_allclose(y, np.tril(np.exp(x)) @ v, atol=1e-10)
+    assert [n.axes[1].extent for n in loops(ours, x, v)] == [N, 32, 32, 6]
+
+
 def test_later_keys_that_are_no_numbers_do_not_reach_earlier_bands() -> None:
     q, k, v = arrays((3, N, 5), (3, N, 5), (3, N, 7))
     v[:, 64:] = np.nan
@@ -115,3 +132,21 @@ def test_the_same_bits_on_one_thread_and_on_two() -> None:
     finally:
         threads.set_threads(before)
     assert results[0] == results[1]
+
+
+@pytest.mark.parametrize(
+    ("keep", "columns"), [("tril", [64, 128, 192, 256, 320, 384, 400]),
+                          ("triu", [400, 336, 272, 208, 144, 80, 16])],
+)  # fmt: skip
+def test_a_long_sum_over_rows_gathers_band_by_band(keep: str, columns: list[int]) -> None:
+    """A product that reads a triangle along its columns adds one band of rows after another."""
+    x, v = arrays((2, 400, 400), (2, 400, 7))
+
+    def ours(x: Any, v: Any) -> Any:
+        return getattr(dg, keep)(x * x).mT @ v
+
+    expected = getattr(np, keep)(x * x).swapaxes(1, 2) @ v
+    np.testing.assert_allclose(dg.compile(ours, backend="native")(x, v), expected, atol=1e-9)
+    adding = [n for n in loops(ours, x, v) if n.stores[0].combine == "add"]
+    assert [n.over[0].extent for n in adding] == [64] * 6 + [16]
+    assert [n.axes[1].extent for n in adding] == columns

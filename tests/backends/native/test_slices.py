@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from nests import axis, call, index, load, store
 
 import deepglass as dg
 from deepglass.backends.native import ir, threads
-from deepglass.backends.native.slices import FLOWING, SLICE, slice_of, sliced
+from deepglass.backends.native.slices import FLOWING, SLICE, in_slices, slice_of, sliced
 from deepglass.graph.tensor import Buffer
 from deepglass.graph.types import float32
 
@@ -26,7 +28,8 @@ def test_a_slice_after_another_and_a_shorter_one() -> None:
         (k,),
         (ir.Accum("s", "add", call("mul", load(a, (k, 3), (i, 1)), load(b, (k, 5), (j, 1)))),),
     )  # fmt: skip
-    pages = [str(n).replace("  #", "") for n in sliced(nest, SLICE, 0, t, index((i, 5), (j, 1)))]
+    cut = partial(in_slices, size=SLICE, outside=0)
+    pages = [str(n).replace("  #", "") for n in sliced(nest, cut, t, index((i, 5), (j, 1)))]
     assert pages == [
         "for i<3, j<5:\n  t[5*i + j] = 0",
         "for part<4, i<3, j<5:\n  over k<256:\n"

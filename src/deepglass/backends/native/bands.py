@@ -200,11 +200,11 @@ def _affine(e: ir.Expr) -> ir.Index:
 def _worth_cutting(group: Group, half: Half) -> bool:
     """Whether there are several bands, along an axis that threads do not share out."""
     square = half.row.extent == half.column.extent
-    several = _width(half.row.extent) < half.row.extent
+    several = band_width(half.row.extent) < half.row.extent
     return square and several and not group.alone and _cut(group, half) != group.rows
 
 
-def _width(extent: int) -> int:
+def band_width(extent: int) -> int:
     """Places of a band: the same whoever cuts an axis of this length."""
     return max(_NARROWEST, -(-extent // (_MOST * _GRAIN)) * _GRAIN)
 
@@ -218,11 +218,17 @@ def _cut(loops: Group | ir.Nest, half: Half) -> ir.Axis:
     return half.row if half.row in loops.axes else half.column
 
 
-def in_bands(nest: ir.Nest, half: Half) -> Iterator[ir.Nest]:
-    """Yield the nests that take the place of ``nest``, of which only a half is to be run."""
+def in_bands(nest: ir.Nest, half: Half, summed: bool = False) -> Iterator[ir.Nest]:
+    """Yield the nests that take the place of ``nest``, of which only a half is to be run.
+
+    Args:
+        summed: cut the axis that is summed over, so that each nest has a part of the sums.
+    """
     cut = _cut(nest, half)
     other = half.column if cut == half.row else half.row
-    width = _width(cut.extent)
+    if summed:
+        cut, other = other, cut
+    width = band_width(cut.extent)
     for start in range(0, cut.extent, width):
         stop = min(start + width, cut.extent)
         first, last = (0, stop) if cut == half.row else (start, other.extent)

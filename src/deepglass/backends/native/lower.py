@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import prod
 
 from ...graph.graph import ALIAS, Graph, Node, derived
 from ...graph.kinds import Contraction, Host, Leaf, Scatter, Section
 from .arrange import arrange
-from .bands import Bands, in_bands
+from .bands import Bands, band_width, in_bands
 from .border import clear
 from .groups import Group, Grouping, assign_levels, at_own_element, in_own_row
 from .ir import (
@@ -33,7 +34,7 @@ from .recipe import Evaluator, Recipe, make, result, visited
 from .reduce import least
 from .roots import base, find_roots, is_leaf, is_number
 from .scratch import fitting_rows, in_blocks
-from .slices import slice_of, sliced
+from .slices import in_slices, lie_along, slice_of, sliced
 from .vocabulary import as_expr, as_index, bounds
 
 Pass = tuple[int, Axis]  # a level, and the rows of one of its phases
@@ -300,9 +301,11 @@ class _Lowering:
         product = isinstance(first.root.op.kernel, Contraction) and first.root.type.dtype.is_float
         if not product or first.accum is None or first.root.id in self.in_place:
             return 0
-        if self.bands.of(group) is not None:
-            return 0
-        return slice_of(group.axes, group.over, first.outside, first.accum.expr)
+        size = slice_of(group.axes, group.over, first.outside, first.accum.expr)
+        if size and self.bands.of(group) is not None:
+            along = any(lie_along(group.over[0], first.accum.expr))
+            return 0 if along else band_width(group.over[0].extent)
+        return size
 
     def _gathers(self, group: Group) -> bool:
         """Whether many slices gather in memory: each chunk then reads all of a factor."""
@@ -317,13 +320,15 @@ class _Lowering:
             sections = (replace(s, places=p) for s, p in zip(wish.sections, places, strict=True))
             return [self._nest(group, section) for section in sections]
         nest, size, half = self._nest(group), self._slice(group), self.bands.of(group)
-        if half is not None:
-            return list(in_bands(nest, half))
         if not size:
-            return [nest]
+            return [nest] if half is None else list(in_bands(nest, half))
         layout = self.layouts.of(root)
         where = layout.position(layout.at())
-        return sliced(nest, size, group.members[0].outside, self.buffers[root.id], where)
+        if half is not None:
+            cut = partial(in_bands, half=half, summed=True)
+        else:
+            cut = partial(in_slices, size=size, outside=group.members[0].outside)
+        return sliced(nest, cut, self.buffers[root.id], where)
 
     def _nest(self, group: Group, section: Section | None = None) -> Nest:
         evaluator = self._evaluator()

@@ -14,7 +14,7 @@ for every block of the result. Sums of sums also lose less to rounding.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from math import prod
 
@@ -36,7 +36,7 @@ def slice_of(
         return prod(a.extent for a in over[outside:])
     if len(axes) < 2 or len(over) != 1 or not isinstance(term, ir.Call):
         return 0
-    along = [isinstance(f, ir.Load) and f.index.coefficient(over[0]) == 1 for f in term.args]
+    along = lie_along(over[0], term)
     terms = over[0].extent
     few = min(a.extent for a in axes) <= FEW
     if few and all(along):
@@ -48,20 +48,23 @@ def slice_of(
     return -(-terms // round(terms / (SLICE if any(along) else SHORT)))
 
 
+def lie_along(axis: ir.Axis, term: ir.Expr) -> list[bool]:
+    """Which factors of a product lie along an axis in memory."""
+    factors = term.args if isinstance(term, ir.Call) else ()
+    return [isinstance(f, ir.Load) and f.index.coefficient(axis) == 1 for f in factors]
+
+
 def sliced(
-    nest: ir.Nest, size: int, outside: int, target: ir.Buffer, where: ir.Index
+    nest: ir.Nest, cut: Callable[[ir.Nest], Iterable[ir.Nest]], target: ir.Buffer, where: ir.Index
 ) -> list[ir.Nest]:
-    """Return the nests that take the place of ``nest``; its sum gathers at ``target[where]``,
-    ``size`` terms at a time.
+    """Return the nests that take the place of ``nest``; its sum gathers at ``target[where]``.
 
     Args:
-        outside: so many of the first axes of the sum already go from slice to slice.
+        cut: into nests that each add a part of the sum.
     """
     zero = ir.Store(target, where, ir.Const(0, nest.accums[0].dtype))
-    nests = [ir.Nest(nest.axes, (zero,))]
     store = ir.Store(target, where, ir.Acc(nest.accums[0].name, nest.accums[0].dtype), "add")
-    for axes, over, accum in _parts(nest, size, outside):
-        nests.append(replace(nest, axes=axes, stores=(store,), over=over, accums=(accum,)))
+    nests = [ir.Nest(nest.axes, (zero,)), *cut(replace(nest, stores=(store,)))]
     total = ir.Load(target, where)
     stores = tuple(
         replace(s, expr=_read(s.expr, total, {})) for s in nest.stores if s.buffer != target
@@ -71,17 +74,18 @@ def sliced(
     return nests
 
 
-def _parts(
-    nest: ir.Nest, size: int, outside: int
-) -> Iterator[tuple[tuple[ir.Axis, ...], tuple[ir.Axis, ...], ir.Accum]]:
-    """Yield axes, the axes of the sum within a slice, and the sum."""
-    (accum,) = nest.accums
+def in_slices(nest: ir.Nest, size: int, outside: int) -> Iterator[ir.Nest]:
+    """Yield a nest that adds sums in parts of ``size`` terms.
+
+    Args:
+        outside: so many of the first axes of the sum already go from slice to slice.
+    """
     if outside:  # the rows, which threads share out, are a block inside of the other loops
         rows, *others = nest.axes
         axes = (*nest.over[:outside], *others[:-1], rows, *others[-1:])
-        yield axes, nest.over[outside:], accum
+        yield replace(nest, axes=axes, over=nest.over[outside:])
         return
-    (k,) = nest.over
+    (k,), (accum,) = nest.over, nest.accums
     count, rest = divmod(k.extent, size)
     part = ir.Axis("part", count)
     for length, before in ((size, ((part, size),)), (rest, ())):
@@ -89,7 +93,8 @@ def _parts(
             inner = ir.Axis(k.name, length)
             start = 0 if before else count * size
             term = Substitution({k: ir.Index((*before, (inner, 1)), start)}).accum(accum)
-            yield ((part, *nest.axes) if before else nest.axes), (inner,), term
+            axes = (part, *nest.axes) if before else nest.axes
+            yield replace(nest, axes=axes, over=(inner,), accums=(term,))
 
 
 def _read(expr: ir.Expr, total: ir.Load, done: dict[int, ir.Expr]) -> ir.Expr:
