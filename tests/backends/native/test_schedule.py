@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from cases import CASES, convolution, elementwise, matmul, weight_gradient
-from nests import Memory, axis, call, load, number, store
+from nests import Memory, axis, call, iota, load, number, store
 
 from deepglass.backends.native import ir
 from deepglass.backends.native.collapse import collapse
@@ -107,3 +107,21 @@ def test_axes_in_conditions_stay_apart() -> None:
     value = load(x, (i, 8), (j, 1), where=where)
     nest = ir.Nest((i, j), (store(y, (i, 8), (j, 1), value=value),))
     assert len(collapse(nest, frozenset()).axes) == 2
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_an_axis_that_decides_what_is_read_is_taken_whole(moved: bool) -> None:
+    """Three tensors are put side by side: each point of the axis then reads one of them."""
+    memory, i, part, j = Memory(), axis("i", 64), axis("part", 3), axis("j", 64)
+    y = memory.buffer(64 * 3 * 64)
+    terms = ((i, 64), (j, 1), (part, 4096)) if moved else ((i, 64), (j, 1))
+    reads = [
+        load(memory.buffer(3 * 64 * 64), *terms, where=call("eq", iota((part, 1)), which))
+        for which in (number(n, int64) for n in range(3))
+    ]
+    value = call("add", call("add", reads[0], reads[1]), reads[2])
+    nest = ir.Nest((i, part, j), (store(y, (i, 192), (part, 64), (j, 1), value=value),))
+    chosen = schedule(nest, ir.Phase((nest,)), forced_cpu("avx2")).schedule
+    assert chosen is not None
+    assert chosen.vector == j
+    assert ((part, 3) in chosen.block) == (not moved)

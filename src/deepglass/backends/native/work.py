@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...graph.types import bool_
 from . import ir
@@ -64,8 +64,9 @@ class Work:
         body: per point of all axes.
         ending: to evaluate the stores' expressions.
         stores: the stores themselves.
-        choices: axes whose position alone decides a ``where``: in a block of them, each point
-            computes only what it chooses, and what points choose alike once.
+        choices: axes whose position alone decides a ``where``, or whether a load that it does not
+            move reads at all: in a block of them, each point computes only what it chooses, and
+            what points choose alike once.
         multiplies: every accumulator adds a product, which takes no instruction of its own.
         narrowest: bytes of the narrowest type that is computed with, 4 at least.
     """
@@ -90,9 +91,9 @@ def work_of(nest: ir.Nest, chunk: ir.Axis) -> Work:
     stores = tuple(_store(table.index(s.index), s) for s in counted)
     return Work(
         _items(sums, fused),
-        _items(ends, frozenset()),
+        _items(ends, frozenset(), ending=True),
         stores,
-        frozenset(a for n in reachable(sums + ends) if _chooses(n) for a in n.args[0].axes),
+        frozenset(a for n in reachable(sums + ends) for a in _deciding(n)),
         multiplies,
         _narrowest(nest, counted, sums + ends),
     )
@@ -135,20 +136,29 @@ def reachable(roots: Iterable[Node]) -> list[Node]:
     return list(found.values())
 
 
-def _chooses(node: Node) -> bool:
-    """Whether the node is a choice that depends on positions only."""
-    return node.kind == "where" and not any(
-        n.kind in ("load", "acc") for n in reachable(node.args[:1])
-    )
+def _deciding(node: Node) -> frozenset[int]:
+    """The axes that decide a choice, if it depends on positions only; of a load's those that do
+    not move it."""
+    if node.kind not in ("where", "load") or not node.args:
+        return frozenset()
+    if any(n.kind in ("load", "acc") for n in reachable(node.args[:1])):
+        return frozenset()
+    moving: set[int] = set()
+    if node.index is not None:
+        moving.update(a for a, _ in node.index.terms)
+        moving.update(a for n, _ in node.index.loaded for a in n.axes)
+    return frozenset(node.args[0].axes) - moving
 
 
-def _items(roots: list[Node], fused: frozenset[int]) -> tuple[Item, ...]:
+def _items(roots: list[Node], fused: frozenset[int], ending: bool = False) -> tuple[Item, ...]:
     items = []
     for node in reachable(roots):
         axes = frozenset(node.axes)
+        chooses = node.kind == "where" and _deciding(node)
         if node.kind == "load" and node.index and node.buffer:
-            items.append(_load(node, node.index, node.buffer.dtype.bytes))
-        elif node.kind not in _FREE and node.number not in fused and axes and not _chooses(node):
+            item = _load(node, node.index, node.buffer.dtype.bytes)
+            items.append(replace(item, axes=item.axes - _deciding(node)) if ending else item)
+        elif node.kind not in _FREE and node.number not in fused and axes and not chooses:
             items.append(Item(axes, _weight(node)))
     return tuple(items)
 
