@@ -256,7 +256,8 @@ def scaled_dot_product_attention(
 
     Gradient: the weights are computed again, from query and key, instead of being kept.
 
-    Numerics: nothing overflows; a query that may look at no key gets 0.
+    Numerics: nothing overflows; a query that may look at no key gets 0. With ``is_causal`` an inf
+    or NaN at a later place may reach a query near it, as 0 times inf is NaN, or may not.
 
     Source: Vaswani et al. (2017), equation 1; Ainslie et al. (2023) for ``enable_gqa``.
 
