@@ -191,6 +191,11 @@ class TestTrain:
             (["moons", "--target", "a", "--forecast", "b"], 2, "give one"),
             (["moons", "--speed"], 2, "No such option"),
             (["moons", "--set", "optimizer.lr=-1"], 1, "lr is a number >= 0"),
+            (
+                ["digits", "--model", "resnet18", "--set", "model.weights=none.safetensors"],
+                1,
+                "none.safetensors: No such file or directory.",
+            ),
         ],
     )
     def test_bad_usage(self, shell: Shell, words: list[str], code: int, message: str) -> None:
@@ -213,7 +218,7 @@ class TestTrain:
             patch.setattr(Path, "mkdir", refuse)
             done = shell("train", "moons", *QUICK)
         assert done.code == 1
-        assert "Permission denied: 'runs'" in done.err
+        assert "runs: Permission denied." in done.err
         Path("notes").write_text("a file")
         assert shell("train", "moons", *QUICK, "-o", "notes/run").code == 1
         assert Path("notes").read_text() == "a file"
@@ -477,6 +482,9 @@ class TestWhatThereIs:
         assert re.search(r"lenet5 .* 61,706 ", done.out)
         found = {m["name"]: m for m in json.loads(shell("models", "--json").out)}
         assert found["mlp"]["options"] == {"hidden": [128], "activation": "relu", "dropout": 0.0}
+        assert re.search(r"classifier.0 +Linear .* 102,760,448\n", shell("models", "vgg16").out)
+        assert re.search(r"total +809,856 ", shell("models", "gpt").out)
+        assert "Did you mean lenet5?" in shell("models", "lenet").err
 
     def test_data(self, shell: Shell) -> None:
         path = write_houses(shell.folder)
@@ -500,6 +508,11 @@ class TestWhatThereIs:
         for command in ("train", "resume", "evaluate", "predict", "runs", "models", "data"):
             text = shell(command, "--help").out
             assert f"deepglass {command}" in text, command
+        for command in ("train", "predict", "generate", "explain"):  # each example has a line
+            lines = shell(command, "--help").out.splitlines()
+            examples = [line for line in lines if line.strip().startswith(f"deepglass {command}")]
+            assert len(examples) > 2, command
+            assert all(line.count("deepglass") == 1 for line in examples), command
 
     def test_completion_knows_runs_models_and_data(self, shell: Shell, runs: Path) -> None:
         from deepglass.cli.arguments import complete_data, complete_models, complete_runs

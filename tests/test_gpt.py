@@ -14,6 +14,7 @@ from deepglass import models
 from deepglass.errors import DataError, DomainError, ShapeError
 from deepglass.models import GPT, LanguageModel, Reader, RecurrentLanguageModel
 from deepglass.models.generation import draw
+from deepglass.models.gpt import TURNED
 from deepglass.tensorfile import write_tensors
 from deepglass.testing import check_module
 
@@ -147,13 +148,13 @@ def test_files_that_are_not_gpt2s(tmp_path: Path) -> None:
     file = tmp_path / "weights.safetensors"
     write_tensors(file, {"conv1.weight": np.zeros((2, 3))}, {})
     with pytest.raises(DataError, match=r"GPT-2's names.*got conv1.weight.*Check which network"):
-        models.gpt2(file)
+        models.gpt(weights=file)
     state = GPT(7, layers=1, heads=1, width=64, context=5).state_dict()
-    arrays = {k: v.T if k.endswith(models.gpt.TURNED) else v for k, v in state.items()}
+    arrays = {k: v.T if k.endswith(TURNED) else v for k, v in state.items()}
     write_tensors(file, arrays, {})
-    loaded = models.gpt2(file)
+    loaded = models.gpt(weights=file)
     assert all(np.array_equal(v, state[k]) for k, v in loaded.state_dict().items())
     del arrays["h.0.ln_2.bias"]
     write_tensors(file, arrays, {})
     with pytest.raises(DataError, match=r"weights.safetensors.*missing h.0.ln_2.bias"):
-        models.gpt2(file)
+        models.gpt(weights=file)

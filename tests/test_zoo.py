@@ -47,6 +47,7 @@ PARAMETERS = {
     "plain32": 464_154,
     "plain44": 658_586,
     "plain56": 853_018,
+    "plain110": 1_727_962,
 }
 
 
@@ -329,6 +330,9 @@ class TestPublishedWeights:
         del state["bn1.bias"]
         write_tensors(path, state, {})
         with pytest.raises(DataError, match=r"missing bn1\.bias"):
+            models.resnet20(weights=path)
+        path.write_bytes(b"PK\x03\x04 and the rest of a zip archive")
+        with pytest.raises(DataError, match=r"made of pickles.*Convert it in PyTorch"):
             models.resnet20(weights=path)
         path.write_bytes(b"no weights")
         with pytest.raises(DataError, match="a safetensors file; this is damaged"):

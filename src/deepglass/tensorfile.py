@@ -20,6 +20,7 @@ _NAMES = {
     "I8": "int8", "I16": "int16", "I32": "int32", "I64": "int64",
     "F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64",
 }  # fmt: skip
+_PICKLES = (b"PK\x03\x04", b"\x80\x02\x8a")  # how PyTorch's own files begin, new and old
 
 
 def write_tensors(
@@ -43,6 +44,11 @@ def read_tensors(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str
         OSError: it cannot be read.
     """
     content = Path(path).read_bytes()
+    if content.startswith(_PICKLES):
+        raise DataError(
+            f"{path}: a safetensors file; this is made of pickles, which can run any code when "
+            "they are read. Convert it in PyTorch: docs/networks.md says how."
+        )
     library = _library()
     with reading(f"{path}: a safetensors file"):
         parts: list[tuple[str, dict[str, Any]]] = library.deserialize(content)

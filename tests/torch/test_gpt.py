@@ -56,7 +56,7 @@ def path(theirs: Any, request: Any, tmp_path: Path) -> Path:
 
 
 def test_logits(theirs: Any, path: Path) -> None:
-    ours = models.gpt2(path).eval()
+    ours = models.gpt(weights=path).eval()
     expected = theirs(torch.tensor(TOKENS)).logits.detach().numpy()
     found = ours(TOKENS).numpy().swapaxes(1, 2)
     assert np.abs(expected).max() > 1
@@ -68,7 +68,7 @@ def test_logits(theirs: Any, path: Path) -> None:
 def test_gradients(theirs: Any, path: Path) -> None:
     """In float64; the table is both read from and told by."""
     double = theirs.double()
-    ours = models.gpt2(path).double()
+    ours = models.gpt(weights=path).double()
     targets = np.roll(TOKENS, -1, 1)
     double.zero_grad()
     logits = double(torch.tensor(TOKENS)).logits
@@ -93,7 +93,7 @@ def test_plain_modules() -> None:
 
 def test_attention(theirs: Any, path: Path) -> None:
     expected = theirs(torch.tensor(TOKENS), output_attentions=True).attentions
-    for found, wanted in zip(models.gpt2(path).attention(TOKENS), expected, strict=True):
+    for found, wanted in zip(models.gpt(weights=path).attention(TOKENS), expected, strict=True):
         assert np.abs(found.numpy() - wanted.detach().numpy()).max() < 1e-5
 
 
@@ -103,13 +103,13 @@ def test_greedy_text(theirs: Any, path: Path) -> None:
     expected = theirs.generate(
         torch.tensor(prompt), max_new_tokens=CONTEXT - 3, do_sample=False, pad_token_id=0
     )
-    found = list(models.gpt2(path).generate(prompt[0], CONTEXT - 3, temperature=0))
+    found = list(models.gpt(weights=path).generate(prompt[0], CONTEXT - 3, temperature=0))
     assert found == expected[0, 3:].tolist()
 
 
 def test_published_sizes() -> None:
     with dg.nn.init.unfilled():
-        ours = models.gpt2()
+        ours = models.gpt()
     with torch.device("meta"):
         config = GPT2Config()
         theirs = GPT2LMHeadModel(config).state_dict()

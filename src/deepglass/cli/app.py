@@ -50,8 +50,11 @@ def run() -> int:
     warnings.showwarning = _note
     try:
         app()
-    except (DeepglassError, OSError) as error:
+    except DeepglassError as error:
         complain(str(error))
+        return 1
+    except OSError as error:
+        complain(f"{error.filename}: {error.strerror}." if error.filename else str(error))
         return 1
     except KeyboardInterrupt:
         complain("stopped.")

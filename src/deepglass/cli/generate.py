@@ -30,7 +30,9 @@ def generate(
     seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
     json: Json = False,
 ) -> None:
-    """Write text with a network that was trained on text, token by token as it comes.
+    """Write text with a network that was trained on text.
+
+    Each token is drawn from what the network expects after all before it, and shown at once.
 
     Examples:
 

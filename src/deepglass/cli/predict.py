@@ -44,6 +44,8 @@ def predict(
 ) -> None:
     """Let a trained network answer.
 
+    Images are told their classes, rows of a table their answers, a series what follows it.
+
     Examples:
 
         deepglass predict photos-convnet-1 cat.jpg dog.jpg

@@ -7,7 +7,7 @@ from .designs import DESIGNS
 from .forecaster import RecurrentForecaster
 from .generation import LanguageModel, Reader
 from .googlenet import GoogLeNet, GoogLeNetOutputs, googlenet
-from .gpt import GPT, gpt2
+from .gpt import GPT, gpt
 from .language import RecurrentLanguageModel
 from .lenet import LeNet5, lenet5
 from .mlp import MLP
@@ -21,6 +21,7 @@ from .resnet_cifar import (
     plain32,
     plain44,
     plain56,
+    plain110,
     resnet20,
     resnet32,
     resnet44,
@@ -57,13 +58,14 @@ __all__ = [
     "build",
     "config_of",
     "googlenet",
-    "gpt2",
+    "gpt",
     "lenet5",
     "mistake_bound",
     "plain20",
     "plain32",
     "plain44",
     "plain56",
+    "plain110",
     "resnet18",
     "resnet20",
     "resnet32",

@@ -16,7 +16,7 @@ from .design import Design, Sizes
 from .forecaster import RecurrentForecaster
 from .gpt import GPT
 from .language import RecurrentLanguageModel
-from .lenet import LeNet5
+from .lenet import PADDINGS, LeNet5
 from .mlp import MLP
 from .vision import VISION
 from .window import WindowForecaster
@@ -48,9 +48,10 @@ def _lenet5(
     connections: Literal["full", "1998"] = "full",
 ) -> Module:
     channels, height, width = sizes.inputs
-    if height != width:
+    if height != width or height not in PADDINGS:
         raise DomainError(
-            f"lenet5: square images; got {height} x {width}. Set size = 28 or size = 32 in [data]."
+            f"lenet5: images of 28 x 28 or 32 x 32 pixels; got {height} x {width}. Set size = 28 "
+            "or size = 32 in [data], or take another network."
         )
     return LeNet5(channels, sizes.outputs, height, activation, pooling, connections)
 

@@ -21,6 +21,7 @@ from ..ops.random import Generator
 from ..tensorfile import read_tensors
 from .generation import LanguageModel, Memory
 
+SMALLEST = {"vocabulary": 50257, "layers": 12, "heads": 12, "width": 768, "context": 1024}
 HEAD = 64  # numbers per head in all published sizes
 TURNED = ("c_attn.weight", "c_proj.weight", "c_fc.weight")  # published as (in, out)
 
@@ -161,12 +162,13 @@ class GPT(LanguageModel):
         return {name: getattr(self, name) for name in names}
 
 
-def gpt2(weights: str | Path | None = None) -> GPT:
+def gpt(*, weights: str | Path | None = None, **options: Any) -> GPT:
     """Return GPT-2 in its published size, 124,439,808 weights, or in that of a file.
 
     Args:
-        weights: path of a safetensors file with the published names, of which there are four:
-            124, 355, 774 and 1,558 million weights. Fresh weights of the smallest unless given.
+        weights: a safetensors file with the published names, which tells the sizes; there are
+            four of 124, 355, 774 and 1,558 million weights. Fresh weights unless given.
+        options: as `GPT` takes them, where they are not those of the published smallest.
 
     Raises:
         DataError: the file is damaged, or its names or shapes are others.
@@ -175,7 +177,7 @@ def gpt2(weights: str | Path | None = None) -> GPT:
     Source: Radford et al. (2019), "Language models are unsupervised multitask learners", table 2.
     """
     if weights is None:
-        return GPT(50257, layers=12, heads=12, width=768, context=1024)
+        return GPT(**{**SMALLEST, **options})
     arrays = _ours(read_tensors(weights)[0])
     tables = [arrays.get(f"{name}.weight", np.empty((0, 0))) for name in ("wte", "wpe")]
     layers = len({name.split(".")[1] for name in arrays if name.startswith("h.")})
@@ -185,8 +187,9 @@ def gpt2(weights: str | Path | None = None) -> GPT:
             f"h.0.ln_1.weight; got {', '.join(list(arrays)[:3])}. Check which network it is of."
         )
     (vocabulary, width), (context, _) = (table.shape for table in tables)
+    sizes = {"vocabulary": vocabulary, "layers": layers, "width": width, "context": context}
     with init.unfilled():
-        network = GPT(vocabulary, layers, max(1, width // HEAD), width, context)
+        network = GPT(**{"heads": max(1, width // HEAD), **sizes, **options})
     try:
         network.load_state_dict(arrays)
     except DataError as error:

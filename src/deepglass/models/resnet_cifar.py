@@ -47,12 +47,16 @@ class PlainBlock(BasicBlock):
 class ResNetCIFAR(Module):
     """The networks with which He et al. showed what shortcuts are for.
 
-    conv1 16 of 3 x 3 - 2n layers of 16 maps - 2n of 32, half the sides - 2n of 64, a quarter
-    of the sides - mean of each map - one output per class
+    ============  ======  ====  ====
+    side of maps  32      16    8
+    layers        1 + 2n  2n    2n
+    maps          16      32    64
+    ============  ======  ====  ====
 
-    Depth counts layers with weights, 6n + 2. In the residual form pairs of layers have a
-    shortcut without weights, so both forms hold the same numbers. Shortcuts let 110 layers
-    train better than 20; plain networks train worse with 56 than with 20 (figure 6).
+    All convolutions are of 3 x 3; then come the mean of each map and one output per class. Depth
+    counts layers with weights, 6n + 2. In the residual form pairs of layers have a shortcut
+    without weights, so both forms hold the same numbers. Shortcuts let 110 layers train better
+    than 20; plain networks train worse with 56 than with 20 (figure 6).
 
     Args:
         depth: 20, 32, 44, 56, 110, 1202 in the paper; any 6n + 2 of at least 8.
@@ -69,7 +73,7 @@ class ResNetCIFAR(Module):
         DomainError: another depth.
 
     Source: He, Zhang, Ren and Sun (2015), "Deep residual learning for image recognition",
-    section 4.2 and table 6; convolutions start as in He et al. (2015), "Delving deep into
+    table of section 4.2, and table 6; convolutions start as in He et al. (2015), "Delving deep into
     rectifiers", equation 14.
 
     >>> from ..create import zeros
@@ -184,3 +188,8 @@ def plain44(*, weights: str | Path | None = None, **options: Any) -> ResNetCIFAR
 def plain56(*, weights: str | Path | None = None, **options: Any) -> ResNetCIFAR:
     """Return the plain network of 56 layers; otherwise as `resnet20`."""
     return with_weights(lambda: ResNetCIFAR(56, residual=False, **options), weights)
+
+
+def plain110(*, weights: str | Path | None = None, **options: Any) -> ResNetCIFAR:
+    """Return the plain network of 110 layers; otherwise as `resnet20`."""
+    return with_weights(lambda: ResNetCIFAR(110, residual=False, **options), weights)

@@ -99,8 +99,8 @@ def _designs() -> Iterator[tuple[str, Design]]:
     for depth in (20, 32, 44, 56, 110):
         about = f"{depth} layers with shortcuts, for small images"
         yield f"resnet{depth}", design(about, _resnet_cifar(depth, True), CIFAR)
-    for depth in (20, 32, 44, 56):
-        about = f"{depth} layers without shortcuts"
+    for depth in (20, 32, 44, 56, 110):
+        about = f"{depth} layers without shortcuts, for small images"
         yield f"plain{depth}", design(about, _resnet_cifar(depth, False), CIFAR)
 
 

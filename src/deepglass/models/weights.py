@@ -92,6 +92,9 @@ def _fill(network: Module, arrays: dict[str, np.ndarray], path: str | Path) -> N
     try:
         network.load_state_dict(arrays)
     except DataError as error:
+        told = str(error).replace(
+            "Pass strict=False to load what fits.", "Check which network the file is of."
+        )
         raise DataError(
-            f"{path}: weights of {type(network).__name__} by torchvision's names; {error}"
+            f"{path}: weights of {type(network).__name__} by torchvision's names; {told}"
         ) from error
