@@ -209,7 +209,7 @@ def _for_gpt(chosen: dict[str, dict[str, Any]], said: Partial, samples: int, tok
         **({"width": 128} if large else {"width": 64, "dropout": 0.1}),
     }
     chosen["optimizer"] = {"name": "adamw", "lr": 3e-3, "betas": [0.9, 0.99], "weight_decay": 0.1}
-    chosen["schedule"]["warmup"] = min(1.0, WARMUP / steps)
+    chosen["schedule"]["warmup"] = min(1.0, round(WARMUP / steps, 4))
     if "width" in said.get("model", {}):
         return f"with {tokens:,} tokens to learn from"
     return f"of width {chosen['model']['width']} as there are {tokens:,} tokens to learn from"

@@ -179,7 +179,8 @@ class NextTokenDataset(Dataset):
         if min(length, stride) < 1 or self.tokens.ndim != 1 or len(self.tokens) <= length:
             raise DataError(
                 "NextTokenDataset: length and step of at least 1 token, and more tokens than "
-                f"length; got length={length}, step={stride} and shape {self.tokens.shape}."
+                f"length; got length={length}, step={stride} and shape {self.tokens.shape}. Give "
+                "more text, or a smaller length."
             )
         self.length = length
         self.starts = np.arange(0, len(self.tokens) - length, stride)
