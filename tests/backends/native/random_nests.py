@@ -257,7 +257,8 @@ class RandomNests:
         axes = list(nest.axes)
         if not serial and self.chance(0.3):
             axes = [axes[int(n)] for n in self.rng.permutation(len(axes))]
+        paired = vector in nest.axes and self.chance(0.5)
         return ir.Schedule(
             vector, lanes if vector else 1, tuple(block.items()), tuple(unroll.items()),
-            (*axes, *nest.over), columns,
+            (*axes, *nest.over), columns, paired=paired,
         )  # fmt: skip

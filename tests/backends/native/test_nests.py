@@ -62,6 +62,7 @@ SCHEDULES = {
     "scalar": lambda i, j, k: ir.Schedule(),
     "rows in registers": lambda i, j, k: ir.Schedule(block=((i, 3), (j, 2))),
     "columns in lanes": lambda i, j, k: ir.Schedule(j, 8, ((i, 3), (j, 2))),
+    "pairs of columns": lambda i, j, k: ir.Schedule(j, 4, ((i, 3), (j, 4)), paired=True),
     "rows in lanes": lambda i, j, k: ir.Schedule(i, 4, ((j, 5),)),
     "sum in lanes": lambda i, j, k: ir.Schedule(k, 8, ((i, 2), (j, 3))),
     "sum in lanes, columns": lambda i, j, k: ir.Schedule(k, 8, ((i, 3), (j, 4)), columns=j),

@@ -74,6 +74,17 @@ def test_short_loops_are_written_out() -> None:
     assert dict(chosen.unroll)[nest.over[0]] > 1
 
 
+def test_long_expressions_are_found_for_two_vectors_at_once() -> None:
+    memory = Memory()
+    x, y = memory.buffer(64), memory.buffer(64)
+    for op, extent, paired in (("exp", 64, True), ("exp", 8, False), ("neg", 64, False)):
+        i = axis("i", extent)
+        nest = ir.Nest((i,), (store(y, (i, 1), value=call(op, load(x, (i, 1)))),))
+        chosen = schedule(nest, ir.Phase((nest,)), forced_cpu("avx2")).schedule
+        assert chosen is not None
+        assert chosen.paired == paired
+
+
 def test_points_that_may_collide_run_one_by_one() -> None:
     case = CASES["embedding-9-20"]()
     phase = case.program.levels[0][0]

@@ -295,9 +295,8 @@ def _panels(shape: Shape, axis: int, c: Lanes) -> bool:
 
 
 def _map_vectors(work: Work) -> int:
-    """Vectors per step of a nest without accumulators."""
-    weight = sum(i.weight for i in work.ending)
-    return 4 if weight < 8 else 2 if weight < 30 else 1
+    """Vectors per step of a nest without accumulators: four, or a pair, see `ir.Schedule`."""
+    return 4 if sum(i.weight for i in work.ending) < 8 else 2
 
 
 # the estimate

@@ -219,6 +219,7 @@ class Schedule:
             results of a block are put together to vectors again; None stores scalars.
         panel: copy what the vectors of a product read for each block of the vector axis, see
             `panel.py`.
+        paired: evaluate the stores of two vectors of a block at once.
         cycles: estimate of how long one call takes, in cycles.
     """
 
@@ -229,6 +230,7 @@ class Schedule:
     order: tuple[Axis, ...] = ()
     columns: Axis | None = None
     panel: bool = False
+    paired: bool = False
     cycles: float = 0.0
 
 

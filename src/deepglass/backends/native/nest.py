@@ -100,6 +100,7 @@ class NestEmitter:
         self.inner = [number[a] for a in loops if a in nest.over]
         self.vector = number[schedule.vector] if schedule.vector else -1
         self.lanes = schedule.lanes if schedule.vector else 1
+        self.paired = schedule.paired
         self.columns = number[schedule.columns] if schedule.columns else -1
         self.block = {number[a]: n for a, n in schedule.block}
         self.unroll = {number[a]: n for a, n in schedule.unroll}
@@ -276,24 +277,28 @@ class NestEmitter:
         place = self.ev.place
         place.vector, place.lanes, place.valid = vector, lanes, lanes
 
-    def points(self, axes: list[int]) -> Iterator[tuple[int, ...]]:
-        """Visit the block's points of some axes, row-major, moving the positions there."""
+    def points(self, axes: list[int], pairs: bool = False) -> Iterator[tuple[int, ...]]:
+        """Visit the block's points of some axes, row-major, moving the positions there.
+
+        Args:
+            pairs: visit every second vector only.
+        """
         home = [self.place[a] for a in axes]
         widths = [self.width[a] for a in axes]
         self.ev.place.positions = positions = list(self.place)
-        for point in product(*map(range, widths)):
+        steps = [2 if pairs and a == self.vector else 1 for a in axes]
+        for point in product(*(range(0, n, step) for n, step in zip(widths, steps, strict=True))):
             for axis, start, width, i in zip(axes, home, widths, point, strict=True):
                 positions[axis] = start.moved(i * self.lanes if axis == self.vector else i)
                 if axis == self.vector:
-                    self.ev.place.valid = self.valid if i == width - 1 else self.lanes
+                    self.ev.place.valid = self.valid if i == width - 1 else self.ev.place.lanes
             yield point
 
     def _block(self) -> None:
         """All points of one block of the nest's axes."""
         self.ev.here()
         if not self.accums:
-            for _ in self.points(self.outer):
-                self._store_point({})
+            self._store_block({})
             return
         states = self._start()
         if all(self._extent(a) for a in self.inner):
@@ -364,8 +369,24 @@ class NestEmitter:
         if self.vector in self.inner:
             self._finish_lanes(results)
             return
-        for point in self.points(self.outer):
-            self._store_point({a.name: results[i, point] for i, a in enumerate(self.nest.accums)})
+        self._store_block(results)
+
+    def _store_block(self, results: dict[tuple[int, tuple[int, ...]], Value]) -> None:
+        """The stores of all points, of two vectors at once where the schedule says so: LLVM takes
+        apart what is too wide for a register, so that neither vector has to wait for the other."""
+        pairs = self.paired and self.width[self.vector] % 2 == 0 and self.valid == self.lanes
+        if pairs:
+            self.lanes_of(self.vector, 2 * self.lanes)
+        for point in self.points(self.outer, pairs):
+            found = {a.name: results[i, point] for i, a in enumerate(self.nest.accums)}
+            if pairs:
+                following = zip(self.outer, point, strict=True)
+                other = tuple(n + (axis == self.vector) for axis, n in following)
+                for i, a in enumerate(self.nest.accums):
+                    both = [results[i, point], results[i, other]]
+                    found[a.name] = self._pick(both, 0, 2 * self.lanes)
+            self._store_point(found)
+        self.lanes_of(self.vector, self.lanes)
 
     def _finish_lanes(self, results: dict[tuple[int, tuple[int, ...]], Value]) -> None:
         """Stores where the lanes held partial results: combine the lanes first.

@@ -54,6 +54,7 @@ def schedule(nest: ir.Nest, phase: ir.Phase, cpu: Cpu, rows: int = 0) -> ir.Nest
             order=tuple(named[i] for i in order),
             columns=named.get(_columns(shape, choice)),
             panel=choice.lanes.panel,
+            paired=_paired(shape, choice),
             cycles=choice.cycles,
         ),
     )
@@ -80,6 +81,15 @@ def _unrolled(shape: Shape, choice: Choice, order: tuple[int, ...]) -> tuple[int
             unroll[axis] = min(4, -(-12 // body), steps)
         break
     return tuple(unroll)
+
+
+def _paired(shape: Shape, choice: Choice) -> bool:
+    """Whether stores are worth evaluating for two vectors at once: what follows from one another
+    in a long expression takes longer to wait for than to compute."""
+    vector = choice.lanes.vector
+    if vector not in shape.outer or any(s.weight > 1 for s in shape.work.stores):
+        return False
+    return choice.block[vector] % 2 == 0 and shape.work.is_long
 
 
 def _columns(shape: Shape, choice: Choice) -> int:

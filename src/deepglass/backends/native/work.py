@@ -14,6 +14,7 @@ _HEAVY = {"exp": 14, "expm1": 15, "log": 22, "log1p": 28, "tanh": 30, "sigmoid":
           "cos": 22, "erf": 34, "pow": 110, "sqrt": 10, "rsqrt": 16, "div": 6, "floordiv": 6,
           "mod": 6}  # fmt: skip
 _FREE = frozenset({"const", "acc"})
+_LONG = 14  # slots of an expression whose steps wait for one another
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,11 @@ class Work:
     choices: frozenset[int]
     multiplies: bool
     narrowest: int
+
+    @property
+    def is_long(self) -> bool:
+        """Whether an expression to store takes many steps."""
+        return sum(i.weight for i in self.ending) >= _LONG
 
 
 def work_of(nest: ir.Nest, chunk: ir.Axis) -> Work:
