@@ -55,6 +55,18 @@ def test_the_step_of_an_mlp_takes_one_barrier():
     assert len(updates) == 2, "the updates of both weights are epilogues of their gradients"
 
 
+def test_the_slope_of_an_activation_is_kept_instead_of_what_it_is_made_of():
+    """Of gelu's values only the result and the slope are there in the backward pass."""
+    first, second = nn.Linear(40, 48), nn.Linear(48, 24)
+    model = nn.Sequential(first, nn.GELU(), second)
+    program = loops(training_step(model), np.ones((32, 40), np.float32), np.zeros(32, np.int64))
+    nests = [n for level in program.levels for phase in level for n in phase.nests]
+    (forward,) = (n for n in nests if "erf(" in str(n))
+    assert len(forward.stores) == 2
+    others = [n for n in nests if n is not forward and "exp(" in str(n)]
+    assert not any(axis.extent == 48 for n in others for axis in n.axes)
+
+
 def test_a_convolution_net_takes_seven_barriers_and_no_serial_image_loop():
     model = nn.Sequential(
         nn.Conv2d(1, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2),

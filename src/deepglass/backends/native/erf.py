@@ -81,10 +81,12 @@ _DOUBLE = _Fit(
 
 def erf(w: Writer, x: Value) -> Value:
     """x + x P(x^2) below 1, and above it 1 - e^(-x^2) Q((x - 2) / (x + 2)), of which at most a
-    sixth is subtracted, so that its own errors count little."""
+    sixth is subtracted, so that its own errors count little.
+
+    A slope e^(-x^2) that is found beside it has the same steps, which are taken once."""
     fit = _SINGLE if x.dtype is float32 else _DOUBLE
     size = at_most(w, w.intrinsic("fabs", x), fit.limit)
-    square = w.binary("fmul", size, size)
+    square = w.binary("fmul", x, x)
     near = w.fma(size, polynomial(w, square, fit.near), size)
     two = like(x, 2.0)
     t = w.binary("fdiv", w.binary("fsub", size, two), w.binary("fadd", size, two))

@@ -4,6 +4,9 @@ Everything that is not a root melts into the loops of its users. A value becomes
 it is a result of the program, when it takes a reduction to find it, when its users want it in
 another order than it can be computed in, or when computing it again costs more than reading
 it back.
+
+What has to wait, such as the slope of an activation for its gradient, is stored instead of what
+it is computed from where that makes fewer values.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from __future__ import annotations
 from math import prod
 
 from ...graph.cost import cost, guarded
-from ...graph.graph import CONSTANT, Graph, Node
+from ...graph.graph import CONSTANT, Graph, Node, ancestors
 from ...graph.kinds import (
     After,
     Contraction,
@@ -56,6 +59,7 @@ def same_without_ones(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
 def find_roots(graph: Graph, wanted: frozenset[int] = frozenset()) -> list[Node]:
     """Return the nodes to store, inputs first, those whose ids are ``wanted`` among them."""
     nodes = graph.nodes()
+    results = {n.id for n in graph.results}
     roots = {n.id for n in graph.results if not is_leaf(n)} | wanted
     roots |= {n.id for n in nodes if isinstance(n.op.kernel, ANCHORS)}
     users: dict[int, list[Node]] = {}
@@ -75,6 +79,10 @@ def find_roots(graph: Graph, wanted: frozenset[int] = frozenset()) -> list[Node]
             roots.add(node.id)
         if _worth_storing(node, users.get(node.id, []), costs, roots):
             roots.add(node.id)
+        if len(node.inputs) == 2 and isinstance(node.op.kernel, Elementwise):
+            for early, late in (node.inputs, node.inputs[::-1]):
+                if costs[early.id] >= WORTH_SHARING and _waits(early, late, users, roots, results):
+                    roots.add(early.id)
         if node.id in roots:
             costs[node.id], steps[node.id] = 0, 0
     return [n for n in nodes if n.id in roots]
@@ -95,6 +103,28 @@ def _end_of_chain(node: Node, users: dict[int, list[Node]], roots: set[int]) -> 
         if node.id in roots:
             break
     return end
+
+
+def _waits(
+    early: Node, late: Node, users: dict[int, list[Node]], roots: set[int], results: set[int]
+) -> bool:
+    """Whether several values would be kept for ``early`` alone until ``late`` is there, which
+    depends on them all."""
+    if (
+        len(users[early.id]) > 1
+        or early.id in roots
+        or not isinstance(early.op.kernel, Elementwise)
+    ):
+        return False
+    melted = ancestors([early], lambda n: n.id not in roots)
+    kept = [n for n in melted if n.id in roots]
+    if len(kept) < 2 or any(n.id in results or n.type.size < early.type.size for n in kept):
+        return False
+    inside = {n.id for n in melted if n.id not in roots}
+    before = {n.id for n in ancestors([late])}
+    return all(n.id in before for n in kept) and all(
+        u.id in inside or u.id in before for n in kept for u in users[n.id]
+    )
 
 
 def _store_inputs(node: Node, costs: dict[int, float], roots: set[int]) -> None:
