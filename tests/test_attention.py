@@ -56,7 +56,11 @@ def test_what_is_hidden_is_not_read() -> None:
     for hidden in ({"is_causal": True}, {"attn_mask": later}, {"key_padding_mask": padded}):
         before, after = (layer.double()(t, t, t, **hidden)[0][:, :3] for t in (x, changed))
         assert np.array_equal(before.numpy(), after.numpy())
-    _, weights = layer(x, x, x, is_causal=True)
+    expected, weights = layer(x, x, x, is_causal=True)
+    for hidden in ({"is_causal": True}, {"attn_mask": later}):
+        y, none = layer(x, x, x, need_weights=False, **hidden)
+        assert none is None
+        assert y.numpy() == pytest.approx(expected.numpy())
     assert not weights.numpy()[:, later].any()
     assert weights.numpy().sum(-1) == pytest.approx(np.ones((2, 5)))
 

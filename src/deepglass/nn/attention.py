@@ -145,7 +145,9 @@ class MultiheadAttention(Module):
             v = cat([v, self.bias_v.broadcast_to(len(v), 1, self.embed_dim)], 1)
         if self.add_zero_attn:
             k, v = (F.pad(x, (0, 0, 0, 1)) for x in (k, v))
-        mask = self._mask(q, sources, key_padding_mask, attn_mask, is_causal)
+        others = attn_mask is not None or key_padding_mask is not None or k.shape[1] > sources
+        causal = is_causal and not (need_weights or others)  # needs no mask in memory
+        mask = self._mask(q, sources, key_padding_mask, attn_mask, is_causal and not causal)
         if mask is not None:
             mask = F.pad(mask, (0, k.shape[1] - sources))
         q, k, v = (split_heads(x, self.num_heads) for x in (q, k, v))
@@ -157,7 +159,9 @@ class MultiheadAttention(Module):
             weights = mean(weights, 1) if average_attn_weights else weights
         else:
             dropped = self.dropout if self.training else 0.0
-            heads = F.scaled_dot_product_attention(q, k, v, mask, dropped, generator=self.generator)
+            heads = F.scaled_dot_product_attention(
+                q, k, v, mask, dropped, causal, generator=self.generator
+            )
         y: Tensor = self.out_proj(merge_heads(heads))
         if not batched:
             return squeeze(y, 0), None if weights is None else squeeze(weights, 0)
