@@ -55,11 +55,19 @@ def test_a_convolution_and_both_its_gradients_are_rewritten() -> None:
         ((8, 3, 13, 21), (24, 3, 3, 3), {}),  # few channels: there is little to multiply
         ((1, 64, 4, 4), (64, 64, 3, 3), {}),  # few tiles: the kernels cost more than they save
         ((8, 64, 3, 3), (64, 64, 3, 3), {}),  # one result of the tile's 16
+        ((2, 512, 6, 6), (512, 512, 3, 3), {}),  # two tiles for many kernels
     ],
 )
 def test_what_stays_as_it_is(x: Any, w: Any, options: Any) -> None:
     graph = recorded(lambda x, w: dg.conv2d(x, w, **options), x, w)
     assert chosen(graph) == ["conv"]
+
+
+@pytest.mark.parametrize(
+    ("x", "w"), [((8, 512, 6, 6), (512, 512, 3, 3)), ((32, 8, 34, 34), (8, 8, 3, 3))]
+)
+def test_few_tiles_or_few_channels_are_worth_it(x: Any, w: Any) -> None:
+    assert chosen(recorded(dg.conv2d, x, w)) == ["winograd_conv"]
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16"])

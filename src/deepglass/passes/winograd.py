@@ -73,7 +73,7 @@ def _suits(node: Node) -> bool:
 
 
 def _pays(node: Node) -> bool:
-    """Whether it is faster, all work counted in multiply-adds of the same duration."""
+    """Whether it is faster, all work counted in multiply-adds of the direct sums."""
     first, second = (i.type.shape for i in node.inputs)
     batch, channels = first[0], first[2]
     others = second[2] if node.op.name == "conv_weight_gradient" else node.type.shape[2]
@@ -82,9 +82,11 @@ def _pays(node: Node) -> bool:
     tiles = batch * prod(-(-n // 4) for n in lengths)
     products = channels * others
     direct = 9 * products * batch * prod(lengths)
-    points = products * (tiles + _KERNEL) + (channels + others) * _TILE * tiles
+    points = products * (_PRODUCT * tiles + _KERNEL) + (channels + others) * _TILE * tiles
     return bool(36 * points < direct)
 
 
-_TILE = 14  # multiply-adds it takes to bring one element of a tile to the points, or back
-_KERNEL = 50  # the same for an element of a kernel, which lies scattered in memory
+# Fitted to times of both ways, see docs/performance.md. What one point takes:
+_PRODUCT = 1.4  # of a tile and a kernel: reading and writing the points is part of it
+_TILE = 9  # of a tile and a channel, to be brought there or back
+_KERNEL = 8  # of a kernel, to be brought there or back
