@@ -1,6 +1,6 @@
 """Random programs on machine code and on NumPy: a long campaign.
 
-    python scripts/fuzz.py [--count 20000] [--first 0]
+    python scripts/fuzz.py [--count 20000] [--first 0] [--stop]
 
 Each program is a chain of ops forward and backward over views, slices, scatters, state and
 scans, and some ops on samples of their own (tests/backends/native/random_programs.py). A program
@@ -52,6 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--count", type=int, default=20_000, help="programs to run")
     parser.add_argument("--first", type=int, default=0, help="seed of the first")
+    parser.add_argument("--stop", action="store_true", help="end at the first that fails")
     options = parser.parse_args()
     forward: Counter[str] = Counter()
     backward: Counter[str] = Counter()
@@ -65,6 +66,9 @@ def main() -> None:
             if wrong:
                 failed += 1
                 print(shortest(seed), flush=True)
+                if options.stop:
+                    pool.shutdown(cancel_futures=True)
+                    sys.exit(1)
             if done % 500 == 0:
                 seconds = time.perf_counter() - start
                 print(f"{done} programs, {failed} failed, {seconds:.0f} s", flush=True)

@@ -30,14 +30,14 @@ class Fault:
         file: where, below src/deepglass.
         before: source text that occurs there once.
         after: what stands there instead.
-        tests: arguments for pytest.
+        tests: arguments for pytest; none where random programs are to find it.
     """
 
     name: str
     file: str
     before: str
     after: str
-    tests: tuple[str, ...]
+    tests: tuple[str, ...] = ()
 
 
 RECORDS = (
@@ -423,11 +423,18 @@ def run(folder: Path, tests: tuple[str, ...]) -> tuple[int, str]:
     return result.returncode, first
 
 
-def copy(folder: Path) -> None:
-    """Copy what the tests need."""
-    for part in ("src", "tests"):
+def copied(folder: Path, *besides: str) -> None:
+    """Copy what the tests need, and other folders."""
+    for part in ("src", "tests", *besides):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", folder)
+
+
+def plant(fault: Fault, folder: Path) -> None:
+    """Put a fault into a copy."""
+    file = folder / "src/deepglass" / fault.file
+    text = file.read_text(encoding="utf-8").replace(fault.before, fault.after)
+    file.write_text(text, encoding="utf-8")
 
 
 def caught(fault: Fault) -> tuple[bool, str]:
@@ -436,13 +443,11 @@ def caught(fault: Fault) -> tuple[bool, str]:
         return False, f"{fault.file} does not contain {fault.before!r} once"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        copy(folder)
+        copied(folder)
         status, first = run(folder, fault.tests)
         if status != 0:
             return False, f"fails without the fault: {first or f'status {status}'}"
-        file = folder / "src/deepglass" / fault.file
-        text = file.read_text(encoding="utf-8").replace(fault.before, fault.after)
-        file.write_text(text, encoding="utf-8")
+        plant(fault, folder)
         status, first = run(folder, fault.tests)
         if status in (0, 4, 5):  # passed, or nothing was run
             return False, "not found" if status == 0 else "no test was run"
