@@ -156,6 +156,22 @@ class Section:
 
 
 @dataclass(frozen=True)
+class Span:
+    """Where products are not 0 for certain, because a factor is read from a border of zeros.
+
+    That is where ``step * i + pace * k + first``, with i along axis ``axis`` of the result and k
+    along axis ``over`` of the sum, is from 0 to ``length`` - 1.
+    """
+
+    axis: int
+    over: int
+    step: int
+    pace: int
+    first: int
+    length: int
+
+
+@dataclass(frozen=True)
 class Arrangement:
     """How a contraction would have its values lie in memory, for a backend that can choose.
 
@@ -172,6 +188,7 @@ class Arrangement:
         long: the sum runs through all of its inputs for each element of the result, so that it is
             best taken in pieces.
         sections: of the result, where not all of it is the same sum.
+        spans: at most one for each axis of the sum.
     """
 
     result: Order
@@ -181,17 +198,19 @@ class Arrangement:
     params: dict[str, Any]
     long: bool = False
     sections: tuple[Section, ...] = ()
+    spans: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True)
 class Contraction:
     """``over(types, **params)`` gives the extents, ``term(b, i, k, *reads, types, **params)``
-    the two factors whose products are summed. ``arrange(types, **params)`` is an `Arrangement`,
-    or None where it is best left as it is."""
+    the two factors whose products are summed. ``arrange(types, **params)`` are the
+    `Arrangement`s it would work well with, the best first; none where it is best left as it is.
+    """
 
     over: Callable[..., tuple[int, ...]]
     term: Callable[..., tuple[Scalar, Scalar]]
-    arrange: Callable[..., Arrangement | None] | None = None
+    arrange: Callable[..., tuple[Arrangement, ...]] | None = None
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DTypeError, ShapeError
-from ..graph.kinds import Arrangement, Contraction, Section
+from ..graph.kinds import Arrangement, Contraction, Section, Span
 from ..graph.op import Misuse, Op, Sample
 from ..graph.tensor import apply
 from ..graph.types import Shape, TensorType
@@ -143,10 +143,12 @@ def _weight_gradient_term(
     return guarded(b, tests, lambda: x([n, group, c, *at])), g([n, group, o, *places])
 
 
-# Channels last: they go into lanes, and a tap reads neighbours. Weights of a block of channels
-# stand together. Windows that leave an image find zeros there.
+# Few channels: images last, a vector of them at a time, which fill all lanes whatever the maps
+# are. Else channels last: they go into lanes, and a tap reads neighbours; weights of a block of
+# channels stand together. Windows that leave an image find zeros there.
 
 _FEWEST = 4  # channels that are worth lanes
+_MOST = 64  # channels up to which the windows over a vector of images stay near
 
 
 def _places_of(windows: Windows) -> tuple[int, ...]:
@@ -165,6 +167,18 @@ def _images_order(windows: Windows, channels: int) -> tuple[int, ...]:
     return (0, 3 - channels, *_places_of(windows), channels, channels)
 
 
+def _images_last(windows: Windows) -> tuple[int, ...]:
+    return (0, 1, 2, *_places_of(windows), 0)
+
+
+def _row_by_row(axes: int) -> tuple[int, ...]:
+    return tuple(range(axes))
+
+
+def _no_border(axes: int) -> tuple[tuple[int, int], ...]:
+    return ((0, 0),) * axes
+
+
 def _taps_first(windows: Windows) -> tuple[int, ...]:
     """The order of a sum over channels and taps: channels inside."""
     return (*range(1, 1 + len(windows)), 0)
@@ -173,7 +187,25 @@ def _taps_first(windows: Windows) -> tuple[int, ...]:
 def _reached(windows: Windows) -> tuple[tuple[int, int], ...]:
     """Zeros around images, so that all taps of all windows lie on something."""
     around = ((w.before, max(w.span - w.before - w.length, 0)) for w in windows)
-    return ((0, 0),) * 3 + tuple(around)
+    return _no_border(3) + tuple(around)
+
+
+def _taps_inside(windows: Windows) -> tuple[Span, ...]:
+    """Taps that lie on elements."""
+    return tuple(
+        Span(3 + k, 1 + k, w.stride, 1, -w.before, w.length)
+        for k, w in enumerate(windows)
+        if w.dilation == 1
+    )
+
+
+def _windows_over(windows: Windows) -> tuple[Span, ...]:
+    """Windows that lie over elements."""
+    return tuple(
+        Span(3 + k, 1 + k, 1, -1, w.before, w.count)
+        for k, w in enumerate(windows)
+        if w.stride == w.dilation == 1
+    )
 
 
 def _inside(windows: Windows) -> Windows:
@@ -181,42 +213,54 @@ def _inside(windows: Windows) -> Windows:
     return tuple(replace(w, length=max(w.before + w.length, w.span), before=0) for w in windows)
 
 
-def _where_long(rule: Callable[..., Arrangement | None]) -> Callable[..., Arrangement | None]:
+Arrangements = Iterator[Arrangement]
+
+
+def _where_long(rule: Callable[..., Arrangements]) -> Callable[..., tuple[Arrangement, ...]]:
     """The rule, but for windows along an axis of length 1: no layout has such an axis, nor the
     border that they would find around it."""
 
-    def arranged(*args: Any, windows: Windows) -> Arrangement | None:
+    def arranged(*args: Any, windows: Windows) -> tuple[Arrangement, ...]:
         if any(1 in (w.length, w.count) and w.kernel > 1 for w in windows):
-            return None
-        return rule(*args, windows=windows)
+            return ()
+        return tuple(rule(*args, windows=windows))
 
     return arranged
 
 
-def _conv_arrangement(types: Any, windows: Windows) -> Arrangement | None:
+def _conv_arrangements(types: Any, windows: Windows) -> Arrangements:
     w = types[1]
+    axes, places, borders = len(w.shape), _places_of(windows), _reached(windows)
+    inside = {"windows": _inside(windows)}
+    if max(w.shape[:3]) <= _MOST:
+        order = _images_last(windows)
+        yield Arrangement(
+            order,
+            _row_by_row(axes - 2),
+            (order, _row_by_row(axes)),
+            (borders, _no_border(axes)),
+            inside,
+            spans=_taps_inside(windows),
+        )
     channels = _channels(*w.shape[:3])
-    if channels is None or w.shape[0] * w.shape[1] < _FEWEST:
-        return None
-    images, places = _images_order(windows, channels), _places_of(windows)
-    return Arrangement(
-        images,
-        _taps_first(windows),
-        (images, (0, 1, *places, 2, 1) if channels == 2 else (1, 2, *places, 0)),
-        (_reached(windows), ((0, 0),) * len(w.shape)),
-        {"windows": _inside(windows)},
-    )
+    if channels is not None and w.shape[0] * w.shape[1] >= _FEWEST:
+        order = _images_order(windows, channels)
+        yield Arrangement(
+            order,
+            _taps_first(windows),
+            (order, (0, 1, *places, 2, 1) if channels == 2 else (1, 2, *places, 0)),
+            (borders, _no_border(axes)),
+            inside,
+            spans=_taps_inside(windows),
+        )
 
 
-def _conv_transpose_arrangement(types: Any, windows: Windows) -> Arrangement | None:
+def _conv_transpose_arrangements(types: Any, windows: Windows) -> Arrangements:
     g, w = types
     strided = any(v.stride > 1 for v in windows)
-    channels = _channels(*w.shape[:3])
-    if channels is None or w.shape[0] * w.shape[2] < _FEWEST:
-        return None
     if strided and (g.shape[0] == 1 or any(v.stride > 1 and v.dilation > 1 for v in windows)):
-        return None
-    images, places = _images_order(windows, channels), _places_of(windows)
+        return
+    axes, places = len(w.shape), _places_of(windows)
     around, inside = [(0, 0)] * 3, []
     for v in windows:
         first = (v.before // v.stride) - (v.covers - 1) * v.dilation
@@ -224,14 +268,31 @@ def _conv_transpose_arrangement(types: Any, windows: Windows) -> Arrangement | N
         around.append((before, after))
         count = before + v.count + after
         inside.append(replace(v, before=v.before + before * v.stride, count=count))
-    return Arrangement(
-        images,
-        _taps_first(windows),
-        (images, (0, 2, *places, 1, 2) if channels == 2 else (1, 2, *places, 0)),
-        (tuple(around), ((0, 0),) * len(w.shape)),
-        {"windows": tuple(inside)},
-        sections=_residues(g, w, windows) if strided else (),
-    )
+    borders, params = (tuple(around), _no_border(axes)), {"windows": tuple(inside)}
+    sections = _residues(g, w, windows) if strided else ()
+    if max(w.shape[:3]) <= _MOST:
+        order = _images_last(windows)
+        yield Arrangement(
+            order,
+            _row_by_row(axes - 2),
+            (order, _row_by_row(axes)),
+            borders,
+            params,
+            sections=sections,
+            spans=() if strided else _windows_over(windows),
+        )
+    channels = _channels(*w.shape[:3])
+    if channels is not None and w.shape[0] * w.shape[2] >= _FEWEST:
+        order = _images_order(windows, channels)
+        yield Arrangement(
+            order,
+            _taps_first(windows),
+            (order, (0, 2, *places, 1, 2) if channels == 2 else (1, 2, *places, 0)),
+            borders,
+            params,
+            sections=sections,
+            spans=() if strided else _windows_over(windows),
+        )
 
 
 def _residues(g: Any, w: Any, windows: Windows) -> tuple[Section, ...]:
@@ -254,20 +315,31 @@ def _residues_along(v: Window) -> Iterator[tuple[tuple[int, int, int], int]]:
         )
 
 
-def _weight_gradient_arrangement(types: Any, windows: Windows) -> Arrangement | None:
+def _weight_gradient_arrangements(types: Any, windows: Windows) -> Arrangements:
     x, g = types
+    axes, places = len(g.shape), _places_of(windows)
+    borders, inside = (_reached(windows), _no_border(axes)), {"windows": _inside(windows)}
+    if max(g.shape[1], g.shape[2], x.shape[2]) <= _MOST:
+        order = _images_last(windows)
+        yield Arrangement(
+            _row_by_row(axes),
+            (*_row_by_row(axes - 2), 0),
+            (order, order),
+            borders,
+            inside,
+            long=True,
+        )
     channels = _channels(g.shape[1], x.shape[2], g.shape[2])
-    if channels is None or g.shape[1] * g.shape[2] < _FEWEST:
-        return None
-    images, places = _images_order(windows, channels), _places_of(windows)
-    return Arrangement(
-        (0, 2, 1, *places, 1) if channels == 2 else (1, 2, *places, 0),
-        tuple(range(1 + len(windows))),
-        (images, images),
-        (_reached(windows), ((0, 0),) * len(g.shape)),
-        {"windows": _inside(windows)},
-        long=True,
-    )
+    if channels is not None and g.shape[1] * g.shape[2] >= _FEWEST:
+        order = _images_order(windows, channels)
+        yield Arrangement(
+            (0, 2, 1, *places, 1) if channels == 2 else (1, 2, *places, 0),
+            _row_by_row(axes - 2),
+            (order, order),
+            borders,
+            inside,
+            long=True,
+        )
 
 
 # batch, groups, out and in channels of a group, windows
@@ -312,7 +384,7 @@ CONV: Op = Op(
     kernel=Contraction(
         over=lambda types, windows: types[1].shape[2:],
         term=_conv_term,
-        arrange=_where_long(_conv_arrangement),
+        arrange=_where_long(_conv_arrangements),
     ),
     gradient=(
         lambda g, y, x, w, windows: apply(CONV_TRANSPOSE, g, w, windows=windows),
@@ -350,7 +422,7 @@ CONV_TRANSPOSE: Op = Op(
     kernel=Contraction(
         over=lambda types, windows: (types[1].shape[1], *(w.covers for w in windows)),
         term=_conv_transpose_term,
-        arrange=_where_long(_conv_transpose_arrangement),
+        arrange=_where_long(_conv_transpose_arrangements),
     ),
     gradient=(
         lambda h, y, g, w, windows: apply(CONV, h, w, windows=windows),
@@ -382,7 +454,7 @@ CONV_WEIGHT_GRADIENT: Op = Op(
     kernel=Contraction(
         over=lambda types, windows: (types[1].shape[0], *types[1].shape[3:]),
         term=_weight_gradient_term,
-        arrange=_where_long(_weight_gradient_arrangement),
+        arrange=_where_long(_weight_gradient_arrangements),
     ),
     gradient=(
         lambda h, y, x, g, windows: apply(CONV_TRANSPOSE, g, h, windows=windows),

@@ -250,12 +250,13 @@ def test_elements_under_the_same_taps_make_a_section(kernel, stride, padding) ->
 
 
 @pytest.mark.parametrize("batch", [1, 3])
-@pytest.mark.parametrize("channels", [4, 7, 16, 24, 40])
-def test_long_sums_are_taken_in_pieces(batch: int, channels: int) -> None:
+@pytest.mark.parametrize("inputs", [1, 5])
+@pytest.mark.parametrize("channels", [4, 7, 16, 24, 40, 80])
+def test_long_sums_are_taken_in_pieces(batch: int, inputs: int, channels: int) -> None:
     rng = np.random.default_rng(0)
-    x = rng.standard_normal((batch, 5, 90, 130)).astype(np.float32)
+    x = rng.standard_normal((batch, inputs, 90, 130)).astype(np.float32)
     g = rng.standard_normal((batch, channels, 90, 130)).astype(np.float32)
-    w = np.zeros((channels, 5, 3, 3), np.float32)
+    w = np.zeros((channels, inputs, 3, 3), np.float32)
 
     def slope(x, w, g):
         return dg.grad(lambda w: dg.sum(functional.conv2d(x, w, padding=1) * g))(w)

@@ -3,11 +3,14 @@
 From the graph to loops, by `lower`:
 
     arrange     which values lie in memory in another order than row by row
+    filling     whether images or channels go into the lanes of contractions
+    parts       long sums over images, one tile of them at a time
     layout      where an element lies, and the order of the loops
     border      zeros around a value
     roots       which values are stored, which are computed where they are used
     vocabulary  the words of scalar rules, spoken in loop IR
     recipe      how one root's elements are computed, as an expression over loop variables
+    spans       loops over taps that leave out zeros around images
     groups      which roots share loops, which loops share a pass over the rows
     slices      long sums of products, a slice after another
     bands       triangles: loops that leave out what lies beyond a diagonal

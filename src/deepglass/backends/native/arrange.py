@@ -14,23 +14,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import prod
 
 from ...graph.graph import ALIAS, Graph, Node, derived, like
 from ...graph.kinds import (
     After,
     Arrangement,
     Border,
-    Contraction,
     Elementwise,
     Host,
     Order,
     Pull,
+    Reduction,
     View,
 )
 from ...graph.types import TensorType
 from .cpu import host
+from .filling import arrangements, tiled
 from .layout import Layout, ordered, row_major, significant
-from .roots import base, is_leaf, same_without_ones
+from .parts import parts_of, suits, total
+from .roots import base, is_leaf, keeps_axes
+
+Tile = tuple[int, int]  # lanes of a vector, vectors
 
 
 @dataclass(frozen=True)
@@ -42,12 +47,14 @@ class Layouts:
         wanted: ids of the values that they read, which are stored.
         called: the nodes that the host computes as they are in the graph that was given, by the
             id of the node that now stands for each.
+        parts: images of a tile, by the id of the node that sums each tile by itself.
     """
 
     wishes: dict[int, Arrangement] = field(default_factory=dict)
     wanted: frozenset[int] = frozenset()
     others: dict[int, Layout] = field(default_factory=dict)
     called: dict[int, Node] = field(default_factory=dict)
+    parts: dict[int, int] = field(default_factory=dict)
 
     def of(self, node: Node) -> Layout:
         return self.others.get(node.id) or row_major(node.type.shape)
@@ -61,14 +68,17 @@ def arrange(graph: Graph) -> tuple[Graph, Layouts]:
 class _Arranging:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
+        self.arrangements = arrangements(graph)
         self.wishes: dict[int, Arrangement] = {}
         self.orders: dict[int, Order] = {}
+        self.tiles: dict[int, Tile] = {}
         self.borders: dict[int, tuple[Border, ...]] = {}
         self.wanted: set[int] = set()
         self.fixed: set[int] = set()
         self.copies: dict[tuple[int, Order], Node] = {}
         self.nodes: dict[int, Node] = {}
         self.called: dict[int, Node] = {}
+        self.parts: dict[int, int] = {}
 
     def run(self) -> tuple[Graph, Layouts]:
         rows = {n.id for n in self.graph.results}
@@ -88,13 +98,20 @@ class _Arranging:
             for id, order in self.orders.items()
             if id not in self.fixed
         }
-        return graph, Layouts(self.wishes, frozenset(self.wanted), others, self.called)
+        return graph, Layouts(self.wishes, frozenset(self.wanted), others, self.called, self.parts)
 
     def _layout(self, node: Node, order: Order) -> Layout:
         lengths = row_major(node.type.shape).shape
         border = self.borders.get(node.id, ((0, 0),) * len(lengths))
+        return ordered(node.type.shape, order, border, *self.tiles[node.id])
+
+    def _let_lie(self, node: Node, wished: Order, tile: Tile | None = None) -> None:
+        """Let a value lie in an order of the axes of ``node``, a view of it with other axes of
+        length 1; in such tiles, if they are known."""
+        source = _source(node)
         lanes = host().vector_bytes // node.type.dtype.bytes
-        return ordered(node.type.shape, order, border, lanes)
+        self.orders[source.id] = significant(node.type.shape, wished)
+        self.tiles[source.id] = tile or (lanes, 1 if tiled(wished) else 2)
 
     def _seen_otherwise(self, node: Node, inputs: tuple[Node, ...]) -> tuple[Node, ...]:
         """The inputs of a node that looks at them row by row: the same, or copies."""
@@ -110,26 +127,35 @@ class _Arranging:
 
     def _arranged(self, node: Node, inputs: tuple[Node, ...], in_rows: bool) -> Node:
         kernel = node.op.kernel
-        if isinstance(kernel, Host) or (isinstance(kernel, View) and not _keeps_axes(node)):
+        if isinstance(kernel, Host) or (isinstance(kernel, View) and not keeps_axes(node)):
             inputs = self._seen_otherwise(node, inputs)
         if isinstance(kernel, Pull) and kernel.orders is not None and not in_rows:
             return self._pulled(node, inputs, *kernel.orders(_types(node), **node.params))
-        wish = None
-        if isinstance(kernel, Contraction) and kernel.arrange is not None:
-            wish = kernel.arrange(_types(node), **node.params)
+        wish = self.arrangements.get(node.id)
         if wish is None:
             if isinstance(kernel, (Elementwise, Pull)) and not in_rows:
                 inputs = self._turned(inputs)
             new = like(node, inputs)
             if isinstance(kernel, (Elementwise, After, Pull, View)) and not in_rows:
                 self._follow(new)
+            elif isinstance(kernel, Reduction) and not in_rows:
+                self._follow_sum(new)
             return new
         triples = zip(inputs, wish.inputs, wish.borders, strict=True)
         new = derived(node, node.op, tuple(self._laid(*t) for t in triples), node.params, node.type)
         self.nodes[new.id] = new
+        tile = prod(self.tiles.get(_source(new.inputs[0]).id, ()))
+        if tiled(wish.inputs[0]) and suits(new, wish, tile):
+            return self._in_parts(new, wish, tile)
         self.wishes[new.id] = wish
-        self.orders[new.id] = significant(new.type.shape, wish.result)
+        self._let_lie(new, wish.result)
         return derived(node, ALIAS, (new,), {}, node.type) if in_rows else new
+
+    def _in_parts(self, node: Node, wish: Arrangement, tile: int) -> Node:
+        parts, wish = parts_of(node, wish, tile)
+        self.nodes[parts.id] = parts
+        self.wishes[parts.id], self.parts[parts.id] = wish, tile
+        return total(node, parts)
 
     def _pulled(
         self, node: Node, inputs: tuple[Node, ...], result: Order | None, *orders: Order | None
@@ -140,13 +166,17 @@ class _Arranging:
         )
         new = like(node, laid)
         if result is not None:
-            self.orders[new.id] = significant(new.type.shape, result)
+            self._let_lie(new, result)
         return new
 
-    def _laid(self, node: Node, order: Order, border: Sequence[Border]) -> Node:
+    def _laid(
+        self, node: Node, wished: Order, border: Sequence[Border], tile: Tile | None = None
+    ) -> Node:
         """Return ``node``, or a copy, that lies in this order with at least such a border."""
         shape = node.type.shape
-        order = significant(shape, order)
+        if _row_by_row(wished) and _source(node).id in self.fixed and not any(map(any, border)):
+            return node
+        order = significant(shape, wished)
         around = tuple(b for n, b in zip(shape, border, strict=True) if n != 1)
         source = _source(node)
         known = self.orders.get(source.id)
@@ -161,7 +191,7 @@ class _Arranging:
                 self.copies[key] = derived(node, ALIAS, (node,), {}, node.type)
             node = source = self.copies[key]
             self.nodes[node.id] = node
-        self.orders[source.id] = order
+        self._let_lie(node, wished, tile)
         self.wanted.add(source.id)
         had = self.borders.get(source.id, around)
         self.borders[source.id] = tuple(
@@ -172,39 +202,50 @@ class _Arranging:
     def _turned(self, inputs: tuple[Node, ...]) -> tuple[Node, ...]:
         """The inputs of a node, where one that is seen row by row, such as the gradient of a
         flattened image, is copied into the order in which another one lies."""
-        known = [self.orders[x.id] for x in inputs if x.id in self.orders.keys() - self.fixed]
-        if not known:
+        known = next((x for x in inputs if x.id in self.orders.keys() - self.fixed), None)
+        if known is None:
             return inputs
+        order, tile = self.orders[known.id], self.tiles[known.id]
         found = []
         for x in inputs:
             long = [axis for axis, n in enumerate(x.type.shape) if n != 1]
-            if isinstance(_source(x).op.kernel, View) and len(long) == len(set(known[0])):
-                order = tuple(long[k] for k in known[0])
-                x = self._laid(x, order, ((0, 0),) * len(x.type.shape))
+            if isinstance(_source(x).op.kernel, View) and len(long) == len(set(order)):
+                wished = tuple(long[k] for k in order)
+                x = self._laid(x, wished, ((0, 0),) * len(x.type.shape), tile)
             found.append(x)
         return tuple(found)
 
     def _follow(self, node: Node) -> None:
-        """Let a value lie as the first of what it is computed from that lies out of order."""
+        """Let a value lie as the first of what it is computed from that lies out of order, in
+        tiles of the same size whatever its type."""
         axes = len(row_major(node.type.shape).shape)
         for source in node.inputs:
             order = self.orders.get(source.id)
             if order is not None and len(set(order)) == axes and source.id not in self.fixed:
-                self.orders[node.id] = order
+                self.orders[node.id], self.tiles[node.id] = order, self.tiles[source.id]
                 return
+
+    def _follow_sum(self, node: Node) -> None:
+        """Let sums of what lies out of order lie as what is left of it."""
+        source, dims = node.inputs[0], node.params["dim"]
+        order = self.orders.get(source.id)
+        if order is None or source.id in self.fixed or not node.params["keepdim"]:
+            return
+        long = [axis for axis, n in enumerate(source.type.shape) if n != 1]
+        left = tuple(long[k] for k in order if long[k] not in dims)
+        self._let_lie(node, left, self.tiles[source.id])
 
 
 def _types(node: Node) -> tuple[TensorType, ...]:
     return tuple(i.type for i in node.inputs)
 
 
+def _row_by_row(order: Order) -> bool:
+    return order == tuple(range(len(order)))
+
+
 def _source(node: Node) -> Node:
     """What a chain of views that differ in axes of length 1 only looks at."""
-    while isinstance(node.op.kernel, View) and _keeps_axes(node):
+    while isinstance(node.op.kernel, View) and keeps_axes(node):
         node = node.inputs[0]
     return node
-
-
-def _keeps_axes(view: Node) -> bool:
-    """Whether a view differs from its source in axes of length 1 only."""
-    return same_without_ones(view.inputs[0].type.shape, view.type.shape)

@@ -187,7 +187,7 @@ class _ModuleEmitter:
         self, nest: ir.Nest, phase: ir.Phase, count: int, places: tuple[ir.Home, ...]
     ) -> _Made:
         nest = schedule(nest, phase, self.cpu, count)
-        rows = Rows(phase.rows, count, phase.chunk_size)
+        rows = Rows(phase.rows_of(nest), count, phase.chunk_size, phase.tile_of(nest))
         function = emit_nest(nest, phase.chunk, rows, self.cpu)
         bases = tuple(places.index(at) for at in function.bases)
         cycles = nest.schedule.cycles if nest.schedule else 0.0

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from .cpu import Cpu
+from .ir import Span
+from .spans import average
 from .work import Item, Work
 
 _LATENCY = 4.0  # cycles from one addition to the next that needs its result
@@ -32,6 +34,7 @@ _NEAR, _FAR = 28 * 1024, 448 * 1024  # bytes that stay in the first, and in the 
 _SETS = 64  # of the first cache; a line goes into the one its address tells
 _FROM_SECOND, _FROM_THIRD = 2.0, 6.0  # cycles per line of 64 bytes that comes from farther away
 _CACHE = 512 * 1024  # bytes: a larger operand is read once, by the outer loops
+_NEXT = 2  # vectors from one to the next of those that are read one beside the other, at most
 _PANEL = 128 * 1024  # bytes of a panel, at most
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -43,6 +46,7 @@ class Shape:
 
     Attributes:
         split: axes before this number are the nest's `axes`, the others its `over`.
+        spans: each with the numbers of its axes.
     """
 
     extents: tuple[int, ...]
@@ -50,6 +54,12 @@ class Shape:
     combines: tuple[str, ...]
     work: Work
     cpu: Cpu
+    spans: tuple[tuple[int, int, Span], ...] = ()
+
+    @property
+    def spanned(self) -> frozenset[int]:
+        """Axes of the sum of which not all terms are visited: one after another."""
+        return frozenset(over for _, over, _ in self.spans)
 
     @property
     def outer(self) -> range:
@@ -183,7 +193,7 @@ def _lane_choices(shape: Shape) -> Iterator[Lanes]:
 def _may_vectorise(shape: Shape, axis: int) -> bool:
     """Whether lanes cannot collide in a store, and can be combined at the end."""
     if axis in shape.inner:
-        return "argmax" not in shape.combines
+        return "argmax" not in shape.combines and axis not in shape.spanned
     for store in shape.work.stores:
         adds = store.weight > 1
         if not store.step(axis) if axis not in store.scattered else adds:
@@ -265,7 +275,7 @@ def _widths(shape: Shape, axis: int, c: Lanes, extent: int) -> list[int]:
     """Block widths worth trying: nearly equal blocks, or for partial sums powers of 2."""
     if axis in shape.inner:
         last = shape.inner[-1] if c.vector not in shape.inner else c.vector
-        partial = axis == last and "argmax" not in shape.combines
+        partial = axis == last and axis not in shape.spanned and "argmax" not in shape.combines
         return [n for n in (1, 2, 4) if n <= extent] if partial else [1]
     if shape.serial(axis):
         return [1]
@@ -287,11 +297,13 @@ def _map_blocks(shape: Shape, c: Lanes, steps: Sequence[int]) -> Iterator[list[i
 
 
 def _panels(shape: Shape, axis: int, c: Lanes) -> bool:
-    """Whether all that is read along the lanes is other for each point of an axis, so that its
-    points share nothing of it, and a copied panel serves one of them at a time."""
+    """Whether all that is read along the lanes is other for each point of an axis, and far away,
+    so that its points share nothing of it, and a copied panel serves one of them at a time."""
     read = [i for i in shape.work.body if i.element and c.vector in i.axes]
     along = [i for i in read if c.panel or abs(i.step(c.vector)) == 1]
-    return bool(along) and all(axis in i.axes for i in along)
+    return bool(along) and all(
+        axis in i.axes and (c.panel or abs(i.step(axis)) > _NEXT * c.lanes) for i in along
+    )
 
 
 def _map_vectors(work: Work) -> int:
@@ -318,6 +330,9 @@ class _Model:
         steps = np.array([[c.steps(shape, a) for a in axes] for c in self.choices])[self.which]
         rest = steps % blocks  # a smaller block, which shares less
         times = steps // blocks + (rest > 0) * 0.5 * (1 + rest / blocks)
+        for axis, over, span in shape.spans:
+            widths, which = np.unique(blocks[:, axis], return_inverse=True)
+            times[:, over] = np.array([average(span, int(n)) for n in widths])[which]
         once = self._end_cycles()
         if shape.combines:
             compute = times[:, shape.split :].prod(axis=1) * self._step_cycles()

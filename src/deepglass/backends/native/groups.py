@@ -21,7 +21,6 @@ from ...graph.graph import Node
 from ...graph.kinds import Host, Scatter
 from .ir import Axis
 from .recipe import Read, Recipe
-from .vocabulary import index_of
 
 MOST_CHAINED = 6  # roots after the first that may follow one another in one set of loops
 MOST_SUMS = 8  # sums in one set of loops: each takes registers, and waits for the last
@@ -39,7 +38,8 @@ class Group:
         aside: whether its roots are only there to be looked at. What they are computed from
             has loops of its own, the same as without them.
         after: groups that must be complete, or complete for the same row, before.
-        rows: the axis shared out among threads; None for one thread.
+        rows: the axis shared out among threads; None for one thread. Loops may go through tiles
+            of it.
         level: how many barriers come before.
     """
 
@@ -57,6 +57,16 @@ class Group:
     @property
     def over(self) -> tuple[Axis, ...]:
         return next((m.over for m in self.members if m.over), ())
+
+    @property
+    def tile(self) -> int:
+        """Rows per step of the first loop, where rows are shared out."""
+        return self.members[0].tile if self.rows else 1
+
+    @property
+    def tiles(self) -> Axis | None:
+        """The loop that goes through tiles of rows, if one does."""
+        return self.axes[0] if self.tile > 1 else None
 
     @property
     def work(self) -> int:
@@ -201,10 +211,11 @@ def at_own_element(read: Read, axes: tuple[Axis, ...]) -> bool:
     return read.layout.axes() == axes and read.index == read.layout.at()
 
 
-def in_own_row(read: Read, rows: Axis) -> bool:
-    """Whether the read stays in the row that the loop over ``rows`` stands at."""
-    parts = read.layout.parts
-    return bool(parts) and parts[0].extent == rows.extent and read.row == index_of(rows)
+def in_own_row(read: Read, group: Group) -> bool:
+    """Whether the read stays in the row that the loops of a group stand at."""
+    first, rows = group.members[0], read.layout.rows
+    same = rows is not None and first.rows is not None and rows.extent == first.rows.extent
+    return same and read.row == first.row
 
 
 def assign_levels(grouping: Grouping, updated: dict[int, Node]) -> None:
@@ -220,8 +231,8 @@ def assign_levels(grouping: Grouping, updated: dict[int, Node]) -> None:
     used: set[tuple[int, Axis]] = set()
     for group in grouping.sorted_apart():
         choices: list[Axis | None] = [None]
-        if group.axes and not group.alone:
-            choices.append(group.axes[0])
+        if not group.alone:
+            choices.append(group.members[0].rows)
         before = [g for g in grouping.before(group) if g.aside <= group.aside]
         levels = {rows: _level(group, rows, before, updated) for rows in choices}
         group.rows = choices[-1]
@@ -245,7 +256,7 @@ def _join_readers(group: Group, grouping: Grouping, updated: dict[int, Node]) ->
     if later and all(
         g.level == later[0].level
         and group.rows == g.rows is not None
-        and all(in_own_row(r, g.rows) for r in _between(group, g, updated))
+        and _in_own_rows(group, g, updated)
         for g in later
     ):
         group.level = later[0].level
@@ -259,17 +270,16 @@ def _level(
         together = (
             (group.on_host or not earlier.on_host)
             and earlier.rows == rows
-            and (
-                rows is None or all(in_own_row(r, rows) for r in _between(earlier, group, updated))
-            )
+            and (rows is None or _in_own_rows(earlier, group, updated))
         )
         level = max(level, earlier.level + (not together))
     return level
 
 
-def _between(earlier: Group, later: Group, updated: dict[int, Node]) -> Iterable[Read]:
-    """What makes ``later`` wait: its reads of results of ``earlier``, and reads by
-    ``earlier`` of state that ``later`` overwrites."""
-    yield from (r for r in later.reads if earlier.holds(r.source))
+def _in_own_rows(earlier: Group, later: Group, updated: dict[int, Node]) -> bool:
+    """Whether what makes ``later`` wait stays within rows: its reads of results of ``earlier``, and
+    reads by ``earlier`` of state that ``later`` overwrites."""
     overwritten = {updated[m.root.id].id for m in later.members if m.root.id in updated}
-    yield from (r for r in earlier.reads if r.source.id in overwritten)
+    return all(in_own_row(r, later) for r in later.reads if earlier.holds(r.source)) and all(
+        in_own_row(r, earlier) for r in earlier.reads if r.source.id in overwritten
+    )

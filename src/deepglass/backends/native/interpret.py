@@ -43,7 +43,8 @@ def _run_phase(phase: ir.Phase, memory: Memory) -> None:
         high = min(low + phase.chunk_size, phase.rows.extent)
         for nest in phase.nests:
             run = _NestRun(nest, memory, {phase.chunk: chunk})
-            run.restrict(phase.rows, low, high)
+            tile = phase.tile_of(nest)
+            run.restrict(phase.rows_of(nest), low // tile, high // tile)
             run.run()
 
 
@@ -60,9 +61,9 @@ class _NestRun:
         self.values = {a: np.arange(a.extent) for a in self.axes}
         self.accumulators: dict[str, Array] = {}
 
-    def restrict(self, axis: ir.Axis, low: int, high: int) -> None:
+    def restrict(self, axis: ir.Axis | None, low: int, high: int) -> None:
         """Let an axis run over [low, high) only."""
-        if axis in self.values:
+        if axis is not None and axis in self.values:
             self.values[axis] = np.arange(low, high)
 
     def run(self) -> None:

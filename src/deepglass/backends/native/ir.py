@@ -4,11 +4,12 @@
     Level   := Phase*              phases of one level do not read one another's results
     Phase   := rows chunk Nest*    parallel over fixed chunks of the axis `rows`; for each
                                    chunk the nests run in order
-    Nest    := axes over Accum* Store* schedule
+    Nest    := axes over Accum* Store* Span* schedule tiles
     Accum   := name combine Expr   combine: add | max | argmax
     Store   := Buffer Index Expr   plain, or combined with what stands there: add | max;
                                    or aside, for who looks on
     Expr    := Const | Iota(Index) | Load(Buffer, Index, where, other) | Call(op, Expr*) | Acc(name)
+    Span    := axis over step pace first length
     Index   := sum(coefficient * axis) + constant + sum(coefficient * Expr)
     Buffer  := name dtype size slot offset scratch
     HostCall := node level Window* Window     carried out after the loops of its level
@@ -28,9 +29,9 @@ blocked into registers and vectors, and may be changed without changing the mean
 
 The axis `rows` of a phase stands for the rows of one chunk, [chunk * size, min(end)), and
 the axis `chunk` for the chunk's number. A nest has `rows` among its `axes` (each row is
-independent of all others) or in its `over` (a partial result per chunk, stored at an
-index that contains the axis `chunk`). The chunks are fixed by the program, never by the
-number of threads, and so are the bits of every sum.
+independent of all others), or an axis that counts tiles of them, or has `rows` in its `over`
+(a partial result per chunk, stored at an index that contains the axis `chunk`). The chunks are
+fixed by the program, never by the number of threads, and so are the bits of every sum.
 """
 
 from __future__ import annotations
@@ -203,6 +204,20 @@ class Store:
 
 
 @dataclass(frozen=True)
+class Span:
+    """All terms of ``axis``, one of the nest's `axes`, and ``over``, one of its `over`, are 0 but
+    where ``step * axis + pace * over + first`` is from 0 to ``length`` - 1; ``pace`` is 1 or -1.
+    Loops need not visit them (see `spans`), and find zeros if they do."""
+
+    axis: Axis
+    over: Axis
+    step: int
+    pace: int
+    first: int
+    length: int
+
+
+@dataclass(frozen=True)
 class Schedule:
     """How a nest runs: which axis is in the vector lanes and which are blocked in registers.
 
@@ -237,7 +252,8 @@ class Schedule:
 @dataclass(frozen=True)
 class Nest:
     """One set of loops; ``label`` names the ops it computes, ``layer`` says where in the model,
-    ``source`` is the user's line."""
+    ``source`` is the user's line; ``tiles`` is the axis that counts tiles of the phase's rows, if
+    it is not these themselves that the nest goes through."""
 
     axes: tuple[Axis, ...]
     stores: tuple[Store, ...]
@@ -247,6 +263,8 @@ class Nest:
     label: str = ""
     layer: str = ""
     source: str = ""
+    tiles: Axis | None = None
+    spans: tuple[Span, ...] = ()
 
     def __str__(self) -> str:
         from .show import nest_text
@@ -266,6 +284,15 @@ class Phase:
     def chunk(self) -> Axis:
         """The axis that numbers the chunks."""
         return Axis("chunk", -(-self.rows.extent // self.chunk_size) if self.rows else 1)
+
+    def rows_of(self, nest: Nest) -> Axis | None:
+        """The axis of a nest that goes through the rows, or through tiles of them."""
+        return nest.tiles if self.rows and nest.tiles else self.rows
+
+    def tile_of(self, nest: Nest) -> int:
+        """Rows per step of that axis."""
+        own = self.rows_of(nest)
+        return self.rows.extent // own.extent if self.rows and own and own.extent else 1
 
     def __str__(self) -> str:
         head = (

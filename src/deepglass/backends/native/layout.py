@@ -2,6 +2,7 @@
 
     row-major        images n, c, h, w          as public tensors lie
     channels last    images n, h, w, c/16, c%16
+    images last      images n/8, c, h, w, n%8
     panels           weights o/16, kh, kw, c, o%16
 
 The loops over a value run in the order of its memory, so what stands last is in the vector
@@ -62,8 +63,21 @@ class Layout:
         return any(b != (0, 0) for b in self.border)
 
     @property
+    def rows(self) -> Axis | None:
+        """The outermost axis, all of it: what is computed may be shared out along it."""
+        if not self.parts:
+            return None
+        axis = self.parts[0].axis
+        return Axis(f"i{axis}", self.shape[axis])
+
+    @property
+    def tile(self) -> int:
+        """Rows per step of the outermost loop."""
+        return self.parts[0].step if self.parts else 1
+
+    @property
     def in_rows(self) -> bool:
-        """Whether the outermost loop has no border, so that its steps cut memory into rows."""
+        """Whether the outermost axis has no border, so that memory can be cut into rows."""
         return bool(self.parts) and self.border[self.parts[0].axis] == (0, 0)
 
     def axes(self, letter: str = "i", places: Places = ()) -> tuple[Axis, ...]:
@@ -80,8 +94,8 @@ class Layout:
         return tuple(index)
 
     def row(self, index: Sequence[Index]) -> Index | None:
-        """Where an element stands along the outermost loop."""
-        return self._place(self.parts[0], index) if self.parts else None
+        """Where an element stands along the outermost axis."""
+        return index[self.parts[0].axis] if self.parts else None
 
     def position(self, index: Sequence[Index]) -> Index:
         """Where an element stands in memory."""
@@ -97,7 +111,8 @@ class Layout:
     def _axis(self, part: Part, letter: str, places: Places) -> Axis:
         whole = part.extent == self.shape[part.axis]
         extent = places[part.axis][2] if places and whole else part.extent
-        return Axis(f"{letter}{part.axis}{'t' if part.step > 1 else ''}", extent)
+        inside = sum(p.axis == part.axis and p.step < part.step for p in self.parts)
+        return Axis(f"{letter}{part.axis}{'t' * inside}", extent)
 
     def _length(self, part: Part) -> int:
         return part.extent + sum(self.border[part.axis])
@@ -148,18 +163,23 @@ def significant(shape: Shape, order: Order) -> Order:
     return tuple(numbers[axis] for axis in order if axis in numbers)
 
 
-def ordered(shape: Shape, order: Order, border: tuple[Border, ...], lanes: int) -> Layout:
+def ordered(
+    shape: Shape, order: Order, border: tuple[Border, ...], lanes: int, vectors: int = 2
+) -> Layout:
     """Return the layout with the axes longer than 1 in this order.
 
     Args:
         order: the number of each axis; tiles first where one stands twice, if it has any.
         border: of each axis.
+        lanes: elements of a vector.
+        vectors: so many make a tile. Two share what is spread over lanes with several rows in
+            registers.
     """
     lengths = tuple(n for n in shape if n != 1)
     parts: list[Part] = []
     for k, axis in enumerate(order):
         extent, again = lengths[axis], axis in order[k + 1 :]
-        tile = _tile(extent, lanes)
+        tile = _tile(extent, lanes, vectors)
         if again and tile < extent:
             parts.append(Part(axis, tile, extent // tile))
         elif not again:
@@ -169,24 +189,32 @@ def ordered(shape: Shape, order: Order, border: tuple[Border, ...], lanes: int) 
     return plain if tuple(_joined(parts)) == plain.parts and not found.bordered else found
 
 
-def _tile(extent: int, lanes: int) -> int:
-    """Two vectors, which share what is spread over lanes with several rows in registers; a short
-    axis is one tile, and one that is no multiple of vectors too."""
-    if extent % (2 * lanes) == 0:
-        return 2 * lanes
+def _tile(extent: int, lanes: int, vectors: int) -> int:
+    """So many vectors; a short axis is one tile, and one that is no multiple of vectors too."""
+    if extent % (vectors * lanes) == 0:
+        return vectors * lanes
     if extent <= 6 * lanes:
         return extent
     return next((n * lanes for n in (3, 1) if extent % (n * lanes) == 0), extent)
 
 
-def in_pieces(lengths: Shape, points: int) -> tuple[Layout, int]:
+def in_pieces(lengths: Shape, points: int, tile: int = 1) -> tuple[Layout, int]:
     """Return loops over ``lengths`` of which the innermost visit about so many points.
 
     The second result says how many of the loops stand outside of these pieces.
 
+    Args:
+        tile: so many points of the first axis stand together, innermost.
+
     >>> [axis.extent for axis in in_pieces((8, 56, 56), 448)[0].axes()]
     [8, 7, 8, 56]
+    >>> [axis.extent for axis in in_pieces((16, 28, 28), 6272, tile=8)[0].axes()]
+    [2, 28, 28, 8]
     """
+    if tile > 1:
+        tiles, outside = in_pieces((lengths[0] // tile, *lengths[1:]), points // tile)
+        parts = [Part(p.axis, p.step * tile, p.extent) if p.axis == 0 else p for p in tiles.parts]
+        return Layout(lengths, (*parts, Part(0, 1, tile)), ((0, 0),) * len(lengths)), outside
     border = ((0, 0),) * len(lengths)
     parts = [Part(k, 1, n) for k, n in enumerate(lengths)]
     inside = prod(lengths)

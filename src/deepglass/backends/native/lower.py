@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from math import prod
+from math import lcm, prod
 
 from ...graph.graph import ALIAS, Graph, Node, derived
 from ...graph.kinds import Contraction, Host, Leaf, Scatter, Section
@@ -182,7 +182,8 @@ class _Lowering:
                 passes.setdefault((group.level, group.rows), []).append(group)
         for (level, rows), groups in passes.items():
             counted = [g for g in groups if not g.aside]
-            size = _chunk_size(rows.extent, any(map(self._gathers, counted)))
+            tile = lcm(*(g.tile for g in groups))
+            size = _chunk_size(rows.extent, any(map(self._gathers, counted)), tile)
             values = [
                 (m.root, Lifetime(self._bytes(m.root) // rows.extent, k, last))
                 for k, g in enumerate(groups)
@@ -190,9 +191,9 @@ class _Lowering:
                 if (last := self._last_of_pass(m.root, groups)) is not None
             ]
             if values and size < rows.extent:
-                common = max(_common_bytes(g, rows) for g in counted)
+                common = max(map(_common_bytes, counted))
                 _, row = place([lifetime for _, lifetime in values])
-                size = fitting_rows(size, row, common)
+                size = fitting_rows(size, row, common, tile)
                 alone = [v for v in values if not any(g.aside for g in self._readers(v[0]))]
                 self.passing[level, rows] = alone
             self.chunks[level, rows] = size
@@ -293,7 +294,7 @@ class _Lowering:
         for member in group.members:
             layout = self.layouts.of(member.root)
             if layout.bordered and member.root.id in self.buffers:
-                yield from clear(self.buffers[member.root.id], layout, group.rows)
+                yield from clear(self.buffers[member.root.id], layout, group)
 
     def _slice(self, group: Group) -> int:
         """Terms of a slice where the group's sum gathers in memory; else 0."""
@@ -347,7 +348,8 @@ class _Lowering:
                 stores.append(Store(target, where, result(recipe), aside=aside))
         over = next((r.over for r in recipes if r.over), ())
         accums = tuple(r.accum for r in recipes if r.accum is not None)
-        return Nest(recipes[0].axes, tuple(stores), over, accums)
+        spans = recipes[0].spans
+        return Nest(recipes[0].axes, tuple(stores), over, accums, tiles=group.tiles, spans=spans)
 
     def _scatter(self, group: Group) -> Iterator[Nest]:
         """Copy the tensor, then combine the source elements with it, one after another."""
@@ -412,15 +414,17 @@ def _with_own_results(graph: Graph) -> Graph:
     return replace(result, taps=tuple(own(n) for n in graph.taps))
 
 
-def _common_bytes(group: Group, rows: Axis) -> int:
+def _common_bytes(group: Group) -> int:
     """Bytes that a group reads for every row."""
-    sources = {r.source.id: r.source for r in group.reads if not in_own_row(r, rows)}
+    sources = {r.source.id: r.source for r in group.reads if not in_own_row(r, group)}
     return sum(n.type.bytes for n in sources.values())
 
 
-def _chunk_size(rows: int, gathers: bool) -> int:
+def _chunk_size(rows: int, gathers: bool, tile: int) -> int:
     """Rows of one chunk: whole register blocks of 8, more where there are many rows, and chunks
-    enough for several threads; a function of the shape alone."""
+    enough for several threads; whole tiles of them; a function of the shape alone."""
+    if tile > 1:
+        return -(-_chunk_size(rows, gathers, 1) // tile) * tile
     if gathers and rows >= 64:
         return max(64, rows // 64 * 8)
     if rows >= 16:

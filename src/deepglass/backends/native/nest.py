@@ -27,6 +27,7 @@ from .expr import Evaluator, Scope
 from .nodes import Node, NodeTable
 from .panel import PanelCopy
 from .place import Position, Region
+from .spans import start_of, stop_of
 from .text import Value, Writer, constant, memory_text
 
 Key = tuple[int, tuple[int, ...], tuple[int, ...]]  # accumulator, point of axes, point of over
@@ -40,11 +41,13 @@ class Rows:
     Attributes:
         count: so many, from 0 if those are all and else from its argument ``lo``.
         size: ``lo`` is a multiple of it.
+        tile: so many of them are one step of the axis.
     """
 
     axis: ir.Axis | None
     count: int
     size: int
+    tile: int = 1
 
 
 @dataclass
@@ -119,6 +122,7 @@ class NestEmitter:
             (Target(s.buffer, table.index(s.index), s.combine), table.node(s.expr))
             for s in nest.stores
         ]
+        self.spans = {number[s.over]: (number[s.axis], s) for s in nest.spans}
         self.order = table.node(ir.Iota(_row_major(nest.over)))
         self.copied = self._copied() if schedule.panel else None
         self.panels = 0
@@ -136,6 +140,7 @@ class NestEmitter:
             head,
             "entry:",
             *self._stack(),
+            f"  %first = udiv i64 %lo, {self.rows.tile}",
             *_flat([scope.head.lines, scope.body.lines]),
             "  ret void",
             "}",
@@ -161,7 +166,8 @@ class NestEmitter:
     # loops
 
     def _extent(self, axis: int) -> int:
-        return self.rows.count if self.axes[axis] == self.rows.axis else self.axes[axis].extent
+        rows = self.rows
+        return rows.count // rows.tile if self.axes[axis] == rows.axis else self.axes[axis].extent
 
     def regions(self, axis: int) -> list[Region]:
         """Steps of full blocks, then one smaller block for what is left."""
@@ -198,9 +204,39 @@ class NestEmitter:
         if level == len(self.inner):
             return self._accumulate(states)
         axis = self.inner[level]
+        if axis in self.spans:
+            return self._span(axis, states, lambda s: self._open_over(level + 1, s))
         for region in self.regions(axis):
             states = self.loop(axis, region, states, lambda s: self._open_over(level + 1, s))
         return states
+
+    def _span(self, axis: int, states: States, body: Callable[[States], States]) -> States:
+        """Run ``body`` for each term that the places of the block need, one at least."""
+        other, span = self.spans[axis]
+        terms = span.over.extent
+        start = self._within(self._end(other, start_of(span)), _number(0), _number(terms - 1))
+        after = self._plus(start, 1)
+        stop = self._within(self._end(other, stop_of(span)), after, _number(terms))
+        counter = Position("", 0, 0, 0, terms - 1, 1)
+        return self._counted(axis, start.text, stop.text, 1, counter, states, body)
+
+    def _end(self, axis: int, end: tuple[int, int, bool]) -> Value:
+        """Where a span starts or stops for the places of the block along an axis."""
+        factor, plus, at_last = end
+        width = self.width[axis] * (self.lanes if axis == self.vector else 1)
+        place = self.place[axis].moved(width - 1 if at_last else 0)
+        plus += factor * place.offset
+        if not place.base:
+            return _number(plus)
+        scaled = self.writer.binary("mul", Value(place.base, int64), _number(factor))
+        return self._plus(scaled, plus)
+
+    def _plus(self, value: Value, number: int) -> Value:
+        return self.writer.binary("add", value, _number(number))
+
+    def _within(self, value: Value, low: Value, high: Value) -> Value:
+        w = self.writer
+        return w.intrinsic("smin", w.intrinsic("smax", value, low), high)
 
     def loop(
         self, axis: int, region: Region, states: States, body: Callable[[States], States]
@@ -214,16 +250,30 @@ class NestEmitter:
             self.place[axis] = Position(base, region.start, 0, 0, slack, grain)
             return body(states)
         start, stop = (self._bound(base, n) for n in (region.start, region.stop))
+        low, high = region.start, region.stop - region.step + slack
+        counter = Position("", 0, 0, low, high, gcd(region.step, grain))
+        return self._counted(axis, start, stop, region.step, counter, states, body)
+
+    def _counted(
+        self,
+        axis: int,
+        start: str,
+        stop: str,
+        step: int,
+        counter: Position,
+        states: States,
+        body: Callable[[States], States],
+    ) -> States:
+        """Run ``body`` from ``start`` on below ``stop``, with what is known of the counter."""
         loop = self._open_loop(start)
-        depth, last = len(self.ev.scopes) - 1, region.stop - region.step + slack
-        step = gcd(region.step, grain)
-        self.place[axis] = Position(loop.counter, 0, depth, region.start, last, step)
+        depth = len(self.ev.scopes) - 1
+        self.place[axis] = counter._replace(base=loop.counter, depth=depth)
         carried = {
             k: tuple(Value(self.writer.name("a"), v.dtype, v.lanes) for v in s)
             for k, s in states.items()
         }
         results = body(carried)
-        self._close_loop(loop, region.step, stop)
+        self._close_loop(loop, step, stop)
         for key, state in carried.items():
             for phi, first, again in zip(state, states[key], results[key], strict=True):
                 loop.carry(phi.text, phi.type, first.text, again.text)
@@ -231,9 +281,10 @@ class NestEmitter:
 
     def _rows_before(self, axis: int) -> tuple[str, int, int]:
         """Where the axis starts: an SSA name, a divisor of it, and its largest value."""
-        if self.axes[axis] != self.rows.axis or self.rows.count == self.rows.axis.extent:
+        whole, count = self.axes[axis].extent, self._extent(axis)
+        if count == whole:
             return "", 0, 0
-        return "%lo", self.rows.size, self.rows.axis.extent - self.rows.count
+        return "%first", self.rows.size // self.rows.tile, whole - count
 
     def _open_loop(self, start: str) -> _Loop:
         w = self.writer
@@ -265,7 +316,7 @@ class NestEmitter:
     def _bound(self, base: str, offset: int) -> str:
         if not base or not offset:
             return base or str(offset)
-        return self.writer.binary("add", Value(base, int64), constant(offset, int64)).text
+        return self._plus(Value(base, int64), offset).text
 
     def _new_label(self) -> str:
         self._labels += 1
@@ -431,6 +482,10 @@ class NestEmitter:
         values = [ev.vector_value(node) for _, node in self.stores]
         for (target, _), value in zip(self.stores, values, strict=True):
             store(ev, target, value)
+
+
+def _number(value: int) -> Value:
+    return constant(value, int64)
 
 
 def _row_major(axes: tuple[ir.Axis, ...]) -> ir.Index:

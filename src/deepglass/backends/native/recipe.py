@@ -29,10 +29,11 @@ from ...graph.kinds import (
 )
 from ...graph.types import Shape
 from .arrange import Layouts
-from .ir import Acc, Accum, Axis, Buffer, Call, Const, Expr, Index, Load
+from .ir import Acc, Accum, Axis, Buffer, Call, Const, Expr, Index, Load, Span
 from .layout import Indices, Layout, in_pieces, row_major, significant, with_ones, without_ones
 from .roots import base, is_leaf, is_number, same_without_ones
-from .vocabulary import LoopVocabulary, Scalar, as_expr, as_index
+from .spans import spans_of
+from .vocabulary import LoopVocabulary, Scalar, add_index, as_expr, as_index, scale_index
 
 PIECE = 192 * 1024  # bytes that a piece of a long sum reads, less than the second cache holds
 
@@ -45,7 +46,7 @@ class Read:
         source: the stored node.
         layout: how it lies in memory.
         index: where, in the source's own shape without axes of length 1; None if unknown.
-        row: the index along the outermost axis in memory; None if unknown.
+        row: where along its rows, the outermost axis in memory; None if unknown.
     """
 
     source: Node
@@ -59,6 +60,10 @@ class Recipe:
     """The loops of one root and what it reads.
 
     Attributes:
+        rows: the axis along which the loops may be shared out; None if there is none.
+        row: where the loops stand along it.
+        tile: rows per step of the first loop.
+        spans: of the sum.
         outside: so many of the first loops of ``over`` visit pieces of the sum, each of which can
             be added to what is in memory.
     """
@@ -68,7 +73,11 @@ class Recipe:
     over: tuple[Axis, ...] = ()
     accum: Accum | None = None
     expr: Expr | None = None
+    rows: Axis | None = None
+    row: Index | None = None
+    tile: int = 1
     outside: int = 0
+    spans: tuple[Span, ...] = ()
     reads: list[Read] = field(default_factory=list)
 
 
@@ -256,6 +265,9 @@ def make(root: Node, evaluator: Evaluator, section: Section | None = None) -> Re
         recipe = Recipe(root, axes, expr=as_expr(evaluator.compute(root, at)))
     if recipe.accum is not None and not recipe.over:
         recipe.expr, recipe.accum = _of_one(recipe.accum), None
+    if recipe.rows is None:
+        recipe.rows, recipe.tile = layout.rows, layout.tile
+        recipe.row = layout.row(layout.at("i", places))
     recipe.reads = list(evaluator.reads)
     return recipe
 
@@ -279,13 +291,21 @@ def _contraction(
     outside = 0
     if wish and wish.long:
         read = sum(t.bytes for t in types) // max(prod(extents), 1)
-        loops, outside = in_pieces(row_major(extents).shape, max(PIECE // read, 1))
+        tile = evaluator.layouts.of(root.inputs[0]).tile
+        loops, outside = in_pieces(row_major(extents).shape, max(PIECE // read, 1), tile)
         over, k = loops.axes("k"), with_ones(extents, loops.at("k"))
     elif wish:
         over = tuple(over[axis] for axis in significant(extents, wish.over))
     left, right = kernel.term(evaluator.b, at, k, *readers, types=types, **params)
     product = as_expr(evaluator.b.mul(left, right))
-    return Recipe(root, axes, over, Accum(f"sum{root.id}", "add", product), outside=outside)
+    spans = tuple(spans_of(wish.spans, at, k)) if wish else ()
+    accum = Accum(f"sum{root.id}", "add", product)
+    recipe = Recipe(root, axes, over, accum, outside=outside, spans=spans)
+    if root.id in evaluator.layouts.parts:  # its rows are those of what it reads
+        recipe.tile = evaluator.layouts.parts[root.id]
+        recipe.rows = evaluator.layouts.of(base(root.inputs[0])).rows
+        recipe.row = add_index(scale_index(at[0], recipe.tile), k[0])
+    return recipe
 
 
 def _reduction(root: Node, axes: tuple[Axis, ...], at: Indices, evaluator: Evaluator) -> Recipe:

@@ -56,6 +56,11 @@ def same_without_ones(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
     return [n for n in a if n != 1] == [n for n in b if n != 1]
 
 
+def keeps_axes(view: Node) -> bool:
+    """Whether a view differs from its source in axes of length 1 only."""
+    return same_without_ones(view.inputs[0].type.shape, view.type.shape)
+
+
 def find_roots(graph: Graph, wanted: frozenset[int] = frozenset()) -> list[Node]:
     """Return the nodes to store, inputs first, those whose ids are ``wanted`` among them."""
     nodes = graph.nodes()
@@ -130,9 +135,8 @@ def _waits(
 def _store_inputs(node: Node, costs: dict[int, float], roots: set[int]) -> None:
     """Store inputs that ``node`` reads in an order of its own."""
     if isinstance(node.op.kernel, View):
-        source = node.inputs[0]
-        if not same_without_ones(source.type.shape, node.type.shape):
-            _store(base(source), roots)
+        if not keeps_axes(node):
+            _store(base(node.inputs[0]), roots)
     elif isinstance(node.op.kernel, Host):
         for source in node.inputs:
             _store(base(source), roots)

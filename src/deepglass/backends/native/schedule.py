@@ -29,16 +29,19 @@ def schedule(nest: ir.Nest, phase: ir.Phase, cpu: Cpu, rows: int = 0) -> ir.Nest
     """
     if nest.schedule is not None or not all(a.extent for a in nest.axes + nest.over):
         return nest
-    fixed = frozenset(a for a in (phase.rows, phase.chunk) if a is not None)
+    own = phase.rows_of(nest)
+    kept = (own, phase.chunk, *(a for s in nest.spans for a in (s.axis, s.over)))
+    fixed = frozenset(a for a in kept if a is not None)
     nest = collapse(nest, fixed)
     count = rows or min(phase.chunk_size, phase.rows.extent if phase.rows else 1)
     axes = nest.axes + nest.over
     shape = Shape(
-        tuple(count if a == phase.rows else a.extent for a in axes),
+        tuple(count // phase.tile_of(nest) if a == own else a.extent for a in axes),
         len(nest.axes),
         tuple(a.combine for a in nest.accums),
         work_of(nest, phase.chunk),
         cpu,
+        tuple((axes.index(s.axis), axes.index(s.over), s) for s in nest.spans),
     )
     choice = _cheapest(shape)
     order = shape.order(choice.lanes)
@@ -72,6 +75,8 @@ def _unrolled(shape: Shape, choice: Choice, order: tuple[int, ...]) -> tuple[int
     unroll = [1] * len(shape.extents)
     body = max(1, prod(choice.block) * len(shape.combines))
     for axis in reversed(order[shape.split :]):
+        if axis in shape.spanned:
+            break
         steps = -(-choice.lanes.steps(shape, axis) // choice.block[axis])
         if steps <= 4 and body * steps <= _BODY:
             unroll[axis] = steps

@@ -18,7 +18,7 @@ from .memory import ALIGNMENT, Lifetime, place
 NEAR = 512 * 1024  # bytes that a thread has close by
 
 
-def fitting_rows(most: int, row: int, common: int) -> int:
+def fitting_rows(most: int, row: int, common: int, tile: int = 1) -> int:
     """Return how many rows a chunk has: ``most``, or half as many, and so on, where they would
     take much memory.
 
@@ -26,9 +26,10 @@ def fitting_rows(most: int, row: int, common: int) -> int:
         row: bytes that a row takes.
         common: bytes that all rows read. They are read once per chunk, so it is worth their
             while only if the chunk takes as much.
+        tile: rows that are not parted.
     """
-    while most > 1 and most * row > max(common, NEAR):
-        most //= 2
+    while most > tile and most * row > max(common, NEAR):
+        most = max(most // 2 // tile, 1) * tile
     return most
 
 

@@ -63,8 +63,10 @@ def sliced(
         cut: into nests that each add a part of the sum.
     """
     zero = ir.Store(target, where, ir.Const(0, nest.accums[0].dtype))
+    nest = replace(nest, spans=())
     store = ir.Store(target, where, ir.Acc(nest.accums[0].name, nest.accums[0].dtype), "add")
-    nests = [ir.Nest(nest.axes, (zero,)), *cut(replace(nest, stores=(store,)))]
+    empty = replace(nest, stores=(zero,), over=(), accums=())
+    nests = [empty, *cut(replace(nest, stores=(store,)))]
     total = ir.Load(target, where)
     stores = tuple(
         replace(s, expr=_read(s.expr, total, {})) for s in nest.stores if s.buffer != target
