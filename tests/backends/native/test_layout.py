@@ -250,8 +250,9 @@ def test_elements_under_the_same_taps_make_a_section(kernel, stride, padding) ->
 
 
 @pytest.mark.parametrize("batch", [1, 3])
-@pytest.mark.parametrize("inputs", [1, 5])
-@pytest.mark.parametrize("channels", [4, 7, 16, 24, 40, 80])
+@pytest.mark.parametrize(
+    ("inputs", "channels"), [(5, 4), (5, 7), (5, 16), (5, 24), (5, 40), (1, 80)]
+)
 def test_long_sums_are_taken_in_pieces(batch: int, inputs: int, channels: int) -> None:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((batch, inputs, 90, 130)).astype(np.float32)

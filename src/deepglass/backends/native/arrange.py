@@ -114,11 +114,13 @@ class _Arranging:
         self.tiles[source.id] = tile or (lanes, 1 if tiled(wished) else 2)
 
     def _seen_otherwise(self, node: Node, inputs: tuple[Node, ...]) -> tuple[Node, ...]:
-        """The inputs of a node that looks at them row by row: the same, or copies."""
+        """The inputs of a node that looks at them row by row: the same, or copies of what is stored
+        as it lies."""
         found = []
         for source in inputs:
             seen = base(source)
             if seen.id in self.orders and seen.id not in self.fixed:
+                self.wanted.add(seen.id)
                 source = derived(node, ALIAS, (source,), {}, source.type)
                 seen = self.nodes[source.id] = source
             self.fixed.add(seen.id)

@@ -92,10 +92,10 @@ class Shape:
         return read[0] if 0 < size <= _PANEL else None
 
     def order(self, lanes: Lanes) -> tuple[int, ...]:
-        """Loops: as given, but the vector axis of a map last. Of a sum's loops panels come one
-        after another, each for all axes it does not depend on, and so do tiles of what is read
-        along the lanes; else the axes of an operand that does not fit the cache first, so that it
-        is read once."""
+        """Loops: as given, but the vector axis of a map last, and behind it the one to turn. Of a
+        sum's loops panels come one after another, each for all axes it does not depend on, and so
+        do tiles of what is read along the lanes; else the axes of an operand that does not fit the
+        cache first, so that it is read once."""
         outer, vector = list(self.outer), lanes.vector
         loads = [i for i in self.work.body if i.element]
         copied = self.copied(vector) if lanes.panel else None
@@ -105,7 +105,7 @@ class Shape:
         if any(map(self.serial, outer)):
             return (*outer, *self.inner)
         if not self.combines:
-            outer.sort(key=lambda a: a == vector)
+            outer.sort(key=lambda a: 2 if a == lanes.turned else a == vector)
             return tuple(outer)
         tiled = {a for i in loads if abs(i.step(vector)) == 1 for a in i.axes} - {vector}
         tiles = [a for a in outer[1:] if a in tiled]
@@ -124,12 +124,13 @@ class Shape:
 
 @dataclass(frozen=True)
 class Lanes:
-    """An axis (or -1), how many of its points are in a vector, and whether what the vectors
-    read is copied into a panel."""
+    """An axis (or -1), how many of its points are in a vector, whether what the vectors read is
+    copied into a panel, and the axis (or -1) along which turned vectors are stored."""
 
     vector: int
     lanes: int
     panel: bool = False
+    turned: int = -1
 
     def steps(self, shape: Shape, axis: int) -> int:
         """Vectors along the vector axis, points along another."""
@@ -187,7 +188,22 @@ def _lane_choices(shape: Shape) -> Iterator[Lanes]:
                 yield Lanes(axis, lanes)
                 if shape.copied(axis) is not None:
                     yield Lanes(axis, lanes, panel=True)
+                turned = _turned(shape, axis, lanes)
+                if turned >= 0:
+                    yield Lanes(axis, lanes, turned=turned)
             lanes = lanes // 2 if lanes * shape.work.narrowest > 16 else 1
+
+
+def _turned(shape: Shape, vector: int, lanes: int) -> int:
+    """The axis along which all stores of a map lie side by side, unless that is the vector axis,
+    or too short for squares; else -1."""
+    stores = shape.work.stores
+    if shape.combines or not shape.work.apart or any(s.step(vector) == 1 for s in stores):
+        return -1
+    for axis in shape.outer:
+        if shape.extents[axis] >= lanes and all(s.step(axis) == 1 for s in stores):
+            return axis if not any(s.scattered or s.patterned for s in stores) else -1
+    return -1
 
 
 def _may_vectorise(shape: Shape, axis: int) -> bool:
@@ -204,19 +220,21 @@ def _may_vectorise(shape: Shape, axis: int) -> bool:
 def _rough_cost(shape: Shape, c: Lanes) -> float:
     """Cost without blocks, to tell hopeless choices."""
     size = c.size(shape)
-    body = sum(_slots(i, c) for i in shape.work.body) * size
+    body = sum(_slots(shape, i, c) for i in shape.work.body) * size
     if c.vector in shape.inner:
-        end = sum(_slots(i, Lanes(-1, 1)) for i in shape.work.stores) + 3.0
+        end = sum(_slots(shape, i, Lanes(-1, 1)) for i in shape.work.stores) + 3.0
     else:
-        end = sum(_slots(i, c) for i in (*shape.work.ending, *shape.work.stores)) * size
+        end = sum(_slots(shape, i, c) for i in (*shape.work.ending, *shape.work.stores)) * size
     outer = prod(c.steps(shape, a) for a in shape.outer)
     once = outer * (end + body * prod(c.steps(shape, a) for a in shape.inner))
     return once + _copying(shape, c)
 
 
-def _slots(item: Item, c: Lanes) -> float:
+def _slots(shape: Shape, item: Item, c: Lanes) -> float:
     if c.panel and c.vector in item.axes and item.element:
         return item.weight
+    if c.turned >= 0 and any(item is store for store in shape.work.stores):
+        return item.weight * (1 + log2(c.lanes))  # exchanged with others, and stored
     return item.slots(c.vector, c.lanes) if item.element else item.weight
 
 
@@ -288,6 +306,10 @@ def _widths(shape: Shape, axis: int, c: Lanes, extent: int) -> list[int]:
 def _map_blocks(shape: Shape, c: Lanes, steps: Sequence[int]) -> Iterator[list[int]]:
     """Several vectors; and one, with the short axes whole that choose what is computed."""
     row = [1] * len(steps)
+    if c.turned >= 0:
+        row[c.turned] = min(c.lanes, steps[c.turned])
+        yield row
+        return
     if c.vector >= 0:
         row[c.vector] = min(_map_vectors(shape.work), steps[c.vector])
     yield row
@@ -365,7 +387,7 @@ class _Model:
         for item in shape.work.body:
             points = self._points(item, self.blocks)
             if item.element:
-                slots = self._of_choice([_slots(item, c) * c.size(shape) for c in choices])
+                slots = self._of_choice([_slots(shape, item, c) * c.size(shape) for c in choices])
                 loads = loads + points * slots * _LOAD
                 operands.append(points)
             else:
@@ -430,7 +452,7 @@ class _Model:
         if shape.combines:
             cost = cost + 0.5 * self.blocks.prod(axis=1) + 4.0
         for item in shape.work.ending + shape.work.stores:
-            slots = self._of_choice([_slots(item, e) * e.size(shape) for e in ends])
+            slots = self._of_choice([_slots(shape, item, e) * e.size(shape) for e in ends])
             cost = cost + slots * self._points(item, self.blocks)
         return np.asarray(cost)
 

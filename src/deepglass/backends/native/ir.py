@@ -232,6 +232,8 @@ class Schedule:
         order: the loops, outermost first: all ``axes``, then all ``over``.
         columns: where the vector axis is one of ``over``, the blocked axis along which the
             results of a block are put together to vectors again; None stores scalars.
+        turned: the axis along which the stores of a map lie side by side, where what it loads does
+            so along the vector axis: squares of vectors are turned in registers.
         panel: copy what the vectors of a product read for each block of the vector axis, see
             `panel.py`.
         paired: evaluate the stores of two vectors of a block at once.
@@ -244,6 +246,7 @@ class Schedule:
     unroll: tuple[tuple[Axis, int], ...] = ()
     order: tuple[Axis, ...] = ()
     columns: Axis | None = None
+    turned: Axis | None = None
     panel: bool = False
     paired: bool = False
     cycles: float = 0.0

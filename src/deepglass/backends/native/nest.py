@@ -25,7 +25,7 @@ from .access import Target, store, tail_mask
 from .cpu import Cpu
 from .expr import Evaluator, Scope
 from .nodes import Node, NodeTable
-from .panel import PanelCopy
+from .panel import PanelCopy, turn
 from .place import Position, Region
 from .spans import start_of, stop_of
 from .text import Value, Writer, constant, memory_text
@@ -105,6 +105,7 @@ class NestEmitter:
         self.lanes = schedule.lanes if schedule.vector else 1
         self.paired = schedule.paired
         self.columns = number[schedule.columns] if schedule.columns else -1
+        self.turned = number[schedule.turned] if schedule.turned else -1
         self.block = {number[a]: n for a, n in schedule.block}
         self.unroll = {number[a]: n for a, n in schedule.unroll}
         self.width = dict.fromkeys(range(len(axes)), 1)
@@ -348,6 +349,9 @@ class NestEmitter:
     def _block(self) -> None:
         """All points of one block of the nest's axes."""
         self.ev.here()
+        if self.turned >= 0:
+            self._turn()
+            return
         if not self.accums:
             self._store_block({})
             return
@@ -356,6 +360,26 @@ class NestEmitter:
             states = self._open_over(0, states)
         self.ev.here()
         self._finish(states)
+
+    def _turn(self) -> None:
+        """Compute vectors for each point along the turned axis, and store the square the other
+        way."""
+        ev, lanes = self.ev, self.lanes
+        across, along = self.width[self.turned], self.valid
+        rows = [
+            [ev.vector_value(node) for _, node in self.stores]
+            for _ in self.points([self.turned, self.vector])
+        ]
+        self.lanes_of(self.turned, lanes)
+        ev.place.valid = across
+        for k, (target, node) in enumerate(self.stores):
+            missing = [constant(0, node.dtype, lanes)] * (lanes - across)
+            columns = turn(self.writer, [row[k] for row in rows] + missing)
+            for lane, column in enumerate(columns[:along]):
+                ev.place.positions = list(self.place)
+                ev.place.positions[self.vector] = self.place[self.vector].moved(lane)
+                store(ev, target, column)
+        self.lanes_of(self.vector, lanes)
 
     def _start(self) -> States:
         partials = [range(self.block.get(a, 1)) for a in self.inner]

@@ -56,6 +56,7 @@ def schedule(nest: ir.Nest, phase: ir.Phase, cpu: Cpu, rows: int = 0) -> ir.Nest
             unroll=tuple((named[i], n) for i, n in enumerate(unroll) if n > 1),
             order=tuple(named[i] for i in order),
             columns=named.get(_columns(shape, choice)),
+            turned=named.get(choice.lanes.turned),
             panel=choice.lanes.panel,
             paired=_paired(shape, choice),
             cycles=choice.cycles,

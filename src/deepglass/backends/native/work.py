@@ -68,6 +68,7 @@ class Work:
         choices: axes whose position alone decides a ``where``, or whether a load that it does not
             move reads at all: in a block of them, each point computes only what it chooses, and
             what points choose alike once.
+        apart: no memory is both loaded and stored to, or joined.
         multiplies: every accumulator adds a product, which takes no instruction of its own.
         narrowest: bytes of the narrowest type that is computed with, 4 at least.
     """
@@ -76,6 +77,7 @@ class Work:
     ending: tuple[Item, ...]
     stores: tuple[Item, ...]
     choices: frozenset[int]
+    apart: bool
     multiplies: bool
     narrowest: int
 
@@ -100,9 +102,16 @@ def work_of(nest: ir.Nest, chunk: ir.Axis) -> Work:
         _items(ends, frozenset(), ending=True),
         stores,
         frozenset(a for n in reachable(sums + ends) for a in _deciding(n)),
+        _apart(nest, sums + ends),
         multiplies,
         _narrowest(nest, counted, sums + ends),
     )
+
+
+def _apart(nest: ir.Nest, roots: list[Node]) -> bool:
+    written = {s.buffer.home for s in nest.stores}
+    loaded = (n.buffer for n in reachable(roots) if n.buffer is not None)
+    return not any(s.combine for s in nest.stores) and all(b.home not in written for b in loaded)
 
 
 def _store(index: IndexNode, store: ir.Store) -> Item:
