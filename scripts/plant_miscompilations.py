@@ -117,7 +117,7 @@ FAULTS = (
         "a border one element too narrow",
         "backends/native/border.py",
         "for start, count in ((-before, before), (layout.shape[axis], after)):",
-        "for start, count in ((-before, before), (layout.shape[axis], after - 1)):",
+        "for start, count in ((-before, before), (layout.shape[axis], max(after - 1, 0))):",
     ),
     Fault(
         "a tile of channels in the place of its neighbour",

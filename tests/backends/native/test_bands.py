@@ -150,3 +150,10 @@ def test_a_long_sum_over_rows_gathers_band_by_band(keep: str, columns: list[int]
     adding = [n for n in loops(ours, x, v) if n.stores[0].combine == "add"]
     assert [n.over[0].extent for n in adding] == [64] * 6 + [16]
     assert [n.axes[1].extent for n in adding] == columns
+
+
+@pytest.mark.parametrize("limit", [np.inf, -np.inf, np.nan, 0.5])
+def test_conditions_on_numbers_are_no_triangles(limit: float) -> None:
+    (x,) = arrays((N, N))
+    found = dg.compile(lambda x: dg.where(dg.lt(x, limit), x, 0.0).sum(1), backend="native")(x)
+    np.testing.assert_allclose(found.numpy(), np.where(x < limit, x, 0).sum(1), rtol=1e-4)

@@ -174,9 +174,9 @@ def _axis_at(read: Read, k: int) -> ir.Axis | None:
 def _half(condition: ir.Expr) -> Half | None:
     """The half outside of which a condition on two positions does not hold."""
     match condition:
-        case ir.Call(("ge" | "gt"), (a, b)):
+        case ir.Call(("ge" | "gt"), (a, b)) if a.dtype.is_integer:
             ahead = _difference(a, b)
-        case ir.Call(("le" | "lt"), (a, b)):
+        case ir.Call(("le" | "lt"), (a, b)) if a.dtype.is_integer:
             ahead = _difference(b, a)
         case _:
             return None
