@@ -198,7 +198,9 @@ def _turned(shape: Shape, vector: int, lanes: int) -> int:
     """The axis along which all stores of a map lie side by side, unless that is the vector axis,
     or too short for squares; else -1."""
     stores = shape.work.stores
-    if shape.combines or not shape.work.apart or any(s.step(vector) == 1 for s in stores):
+    if shape.combines or not shape.work.apart or not stores:
+        return -1
+    if any(s.step(vector) == 1 for s in stores):
         return -1
     for axis in shape.outer:
         if shape.extents[axis] >= lanes and all(s.step(axis) == 1 for s in stores):
