@@ -70,6 +70,23 @@ def test_few_tiles_or_few_channels_are_worth_it(x: Any, w: Any) -> None:
     assert chosen(recorded(dg.conv2d, x, w)) == ["winograd_conv"]
 
 
+def test_kernels_that_are_state_are_brought_to_the_points_beforehand() -> None:
+    """So they pay for fewer tiles, unless the program changes them."""
+    w = dg.nn.Parameter(np.ones((256, 256, 3, 3), np.float32), requires_grad=False)
+
+    def answer(x: Any) -> Any:
+        return dg.conv2d(x, w, padding=1)
+
+    def step(x: Any) -> Any:
+        y = answer(x)
+        w.copy_(w * 2)
+        return y
+
+    assert chosen(recorded(answer, (1, 256, 7, 7))) == ["winograd_conv"]
+    assert chosen(recorded(step, (1, 256, 7, 7))) == ["conv"]
+    assert chosen(recorded(answer, (1, 256, 4, 4))) == ["conv"]
+
+
 @pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16"])
 def test_other_types_are_computed_directly(dtype: str) -> None:
     shapes = (8, 16, 12, 20), (24, 16, 3, 3)

@@ -26,7 +26,7 @@ from .discovery import Watch, argument_token, names_of
 from .errors import DomainError, ShapeError
 from .graph.data import to_array
 from .graph.graph import CONSTANT, INPUT, Graph, Node
-from .graph.storage import Clock, Storage
+from .graph.storage import Storage, changed
 from .graph.tensor import DROPPED, Buffer, Parameter, Tensor, read
 from .graph.trace import (
     CHANGES,
@@ -330,15 +330,12 @@ class Program:
         self._checks = checks_of(graph)
         self._dtypes = [n.type.dtype.numpy for n in graph.inputs]
         self._types = [n.type for n in graph.outputs]
-        self._clock = Clock()
         self._storages = [t.bind_storage() for t in self.state]
         self._seen_values = -1
         written = {node.id for node, _ in graph.updates}
-        for storage, node in zip(self._storages, graph.state, strict=True):
-            if node.id in written:
-                storage.writers.append(self._clock)
-        arrays = [s.array for s in self._storages]
-        self.executable = compiler.compile(self._recorded, arrays)
+        pairs = zip(self._storages, graph.state, strict=True)
+        self._written = [storage for storage, node in pairs if node.id in written]
+        self.executable = compiler.compile(self._recorded, self._storages)
         self.seconds = {**watch.seconds, **self.executable.seconds}
 
     @property
@@ -425,7 +422,7 @@ class Program:
         arrays = self.prepared(inputs)
         for check in self._checks:
             check(arrays)
-        values = self._run(self.executable, arrays, 1)
+        values = self._run(self.executable, arrays)
         return self._results(map(_constant, values, self._types))
 
     def prepared(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -437,18 +434,18 @@ class Program:
         arrays = self.prepared(inputs)
         for check in self._checks:
             check([a.reshape(-1, *a.shape[2:]) for a in arrays])
-        values = self._run(self.executable.each, arrays, len(arrays[0]))
+        values = self._run(self.executable.each, arrays)
         types = [TensorType(v.shape, t.dtype) for v, t in zip(values, self._types, strict=True)]
         return self._results(map(_constant, values, types))
 
-    def _run(self, run: Run, arrays: list[np.ndarray], count: int) -> list[np.ndarray]:
+    def _run(self, run: Run, arrays: list[np.ndarray]) -> list[np.ndarray]:
         with self._lock:
             if CHANGES.values != self._seen_values:
                 self._bring_up_to_date()
             try:
                 return run(arrays)
             finally:  # a row whose host call raises comes after rows that changed state
-                self._clock.count += count
+                changed(self._written)
 
     def _results(self, nodes: Iterable[Node]) -> Any:
         results = [Tensor.of(node) for node in nodes]

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..errors import BackendError
+from ..graph.storage import Storage
 from ..graph.trace import warn
 from .measured import Measured
 from .recorded import Recorded
@@ -88,13 +89,13 @@ class Backend(Protocol):
 
     FEWER_PRODUCTS: bool
 
-    def compile(self, recorded: Recorded, state: Sequence[np.ndarray]) -> Executable:
+    def compile(self, recorded: Recorded, state: Sequence[Storage]) -> Executable:
         """Return an executable for a graph.
 
         Args:
             recorded: the graph; after the passes it has primitive ops only.
-            state: one contiguous, 64-byte aligned array per state node, which the executable
-                reads and, for updates, overwrites; the caller keeps it alive and in place.
+            state: one per state node. The executable reads and, for updates, overwrites the
+                arrays, which stay in place; the caller tells their versions.
         """
         ...
 

@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import BackendError
 from ..graph.graph import Graph, Node
 from ..graph.kinds import Leaf
+from ..graph.storage import Storage
 from .measured import Kernel, Measured, Slices
 from .recorded import Recorded
 
@@ -82,6 +83,6 @@ def _kernel(node: Node) -> Kernel:
     return Kernel(node.op.name, node.path, node.source, "numpy", loops, 0, 0, moved)
 
 
-def compile(recorded: Recorded, state: Sequence[np.ndarray]) -> ReferenceExecutable:
+def compile(recorded: Recorded, state: Sequence[Storage]) -> ReferenceExecutable:
     """Return an executable that computes a graph node by node."""
-    return ReferenceExecutable(recorded.optimized, state)
+    return ReferenceExecutable(recorded.optimized, [s.array for s in state])

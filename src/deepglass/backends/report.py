@@ -22,7 +22,8 @@ class StepReport:
     Times of kernels are of processors: seconds that all threads together spent in it, the
     median of the runs. GFLOP/s and GB/s are those of one thread, and ``peak`` compares with
     what one core can do. What padding leaves out is counted as done; memory is counted once
-    per element, wherever it came from.
+    per element, wherever it came from. Kernels of what state alone determines take no time: they
+    run again only after the state changed.
 
     Attributes:
         title: the function and the types of its arguments.
@@ -102,13 +103,13 @@ class StepReport:
     def _row(self, number: int, seconds: float, share: float, total: float) -> tuple[str, ...]:
         kernel = self.kernels[number]
         spent = max(seconds, 1e-9)
-        known = share == share and kernel.kind != "host"  # not NaN
+        known = seconds and share == share and kernel.kind != "host"  # not NaN
         cells = (
             str(number),
             f"{1e6 * seconds:.1f}",
             f"{seconds / total:.1%}",
-            f"{kernel.flops / spent / 1e9:.1f}" if kernel.flops else "",
-            f"{kernel.bytes / spent / 1e9:.1f}",
+            f"{kernel.flops / spent / 1e9:.1f}" if kernel.flops and seconds else "",
+            f"{kernel.bytes / spent / 1e9:.1f}" if seconds else "",
             f"{share:.0%}" if known else "",
             kernel.kind,
             kernel.label,

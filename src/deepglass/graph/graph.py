@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DeepglassError, TraceError
-from .kinds import Elementwise, Leaf
+from .kinds import Elementwise, Host, Leaf
 from .op import Op, Sample
 from .types import TensorType
 
@@ -148,6 +148,19 @@ class Graph:
     def nodes(self) -> list[Node]:
         """Return the nodes to compute, inputs first."""
         return ancestors(self.results)
+
+    def settled(self) -> frozenset[int]:
+        """Return the ids of what state and constants alone determine, results left out, where
+        no state is updated: between two runs it is the same unless Python, or another program,
+        changed the state."""
+        found: set[int] = set()
+        results = {n.id for n in self.results}
+        for node in self.nodes() if not self.updates else ():
+            given = node.op in (STATE, CONSTANT)
+            made = not isinstance(node.op.kernel, (Leaf, Host)) and node.id not in results
+            if given or (made and all(i.id in found for i in node.inputs)):
+                found.add(node.id)
+        return frozenset(found)
 
     def compute(
         self, given: Mapping[int, np.ndarray], computed: Callable[[], object] = lambda: None

@@ -2,36 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import count
+
 import numpy as np
 
 from .types import Shape
 
-
-class Clock:
-    """Counts the runs of one program, so that a tensor knows whether its storage changed."""
-
-    count = 0
+_versions = count(1)
 
 
 class Storage:
     """Memory of a state tensor, updated in place by the programs that train it.
 
+    Args:
+        value: what it holds at first.
+
     Attributes:
         array: contiguous, aligned to 64 bytes; programs hold its address.
-        writers: the clocks of the programs that write into it.
-        seen: the sum of the clocks when Python last copied the value out.
+        version: another number after each change of the array, never the same twice.
+        seen: the version that Python has a copy of; 0 if it has none.
         stale: Python gave the tensor another value since the array was last written.
     """
 
     def __init__(self, value: np.ndarray) -> None:
         self.array = aligned(value.shape, value.dtype)
-        np.copyto(self.array, value)
-        self.writers: list[Clock] = []
-        self.seen = 0
-        self.stale = False
+        self.version = self.seen = 0
+        self.stale = True
+        self.fill(value)
 
-    def time(self) -> int:
-        return sum(c.count for c in self.writers)
+    def fill(self, value: np.ndarray) -> None:
+        """Copy a value that Python gave into the array."""
+        np.copyto(self.array, value)
+        changed((self,))
+        self.seen, self.stale = self.version, False
+
+
+def changed(storages: Iterable[Storage]) -> None:
+    """Note that arrays were written; call it afterwards, so that who reads them meanwhile and
+    remembers a version looks again."""
+    version = next(_versions)
+    for storage in storages:
+        storage.version = version
 
 
 def aligned(shape: Shape, dtype: np.dtype, alignment: int = 64) -> np.ndarray:

@@ -81,11 +81,11 @@ class Tensor(TensorMethods):
         """The value this handle stands for."""
         storage = self._storage
         if storage is not None and self._node.trace is None and not storage.stale:
-            time = storage.time()
-            if time != storage.seen:
+            version = storage.version
+            if version != storage.seen:
                 old = self._node
                 self._node = _leaf_node(self, storage.array.copy(), old.requires_grad)
-                storage.seen = time
+                storage.seen = version
         return self._node
 
     def rebind(self, node: Node) -> None:
@@ -97,7 +97,7 @@ class Tensor(TensorMethods):
             TraceError: shape or type would change inside a compiled function.
         """
         check_seal(self)
-        before = self.node
+        before = self._node
         if before.is_leaf and before.requires_grad:
             if grad_enabled():
                 raise GradientError(
@@ -126,20 +126,26 @@ class Tensor(TensorMethods):
         self._node = node
 
     def bind_storage(self) -> Storage:
-        """Return the storage of this state tensor, brought up to date; made when first asked."""
-        value = self.node.data
-        assert value is not None
+        """Return the storage of this state tensor, brought up to date; made when first asked.
+
+        The value is there alone then, until Python reads it.
+        """
+        value = self._node.data
         if self._storage is None:
+            assert value is not None
             self._storage = Storage(value)
         elif self._storage.stale:
-            np.copyto(self._storage.array, value)
-            self._storage.stale = False
-            self._storage.seen = self._storage.time()
+            assert value is not None
+            self._storage.fill(value)
+        if value is not None and not self._node.inputs:
+            self._node = _leaf_node(self, None, self._node.requires_grad)
+            self._storage.seen = 0
         return self._storage
 
     def take_storage(self, storage: Storage) -> None:
         """Let the value live in memory that another tensor, or this one, used before."""
         if self._storage is not storage:
+            self.leave_storage()
             self._storage = storage
             storage.stale = True
 

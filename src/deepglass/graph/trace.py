@@ -165,6 +165,7 @@ class Trace:
             self._collect()
         for tensor, node, grad in self._before.values():
             tensor._node, tensor._grad = node, grad
+        self._before.clear()  # the values live on where the tensors have them
 
     def _collect(self) -> None:
         self.updates = list(self.changed())
@@ -194,7 +195,7 @@ class Trace:
 
     def read(self, tensor: Any) -> Node:
         """Return the node of ``tensor`` in this trace; a concrete tensor becomes state."""
-        node: Node = tensor.node
+        node: Node = tensor._node
         if node.trace is self:
             return node
         if node.trace is not None and node.op is not CONSTANT:
@@ -216,7 +217,7 @@ class Trace:
     def remember(self, tensor: Any) -> None:
         """Note what ``tensor`` holds before it is rebound or its gradient set."""
         if id(tensor) not in self._before:
-            self._before[id(tensor)] = (tensor, tensor.node, tensor._grad)
+            self._before[id(tensor)] = (tensor, tensor._node, tensor._grad)
 
     def saw_gradient(self, tensor: Any) -> None:
         """Note that the program depends on the gradient ``tensor`` had when it started."""

@@ -48,14 +48,15 @@ def fewer_products(graph: Graph) -> Graph:
 
     y = conv(x, w)    -->    y = winograd_conv(x, w)
     """
-    return graph.rewrite(_rule)
+    settled = graph.settled()
 
+    def rule(node: Node, inputs: tuple[Node, ...]) -> Node:
+        suits = node.op.name in _CONVOLUTIONS and _suits(node)
+        if not suits or not _pays(node, node.inputs[1].id in settled):
+            return like(node, inputs)
+        return derived(node, REGISTRY[f"winograd_{node.op.name}"], inputs, node.params, node.type)
 
-def _rule(node: Node, inputs: tuple[Node, ...]) -> Node:
-    node = like(node, inputs)
-    if node.op.name not in _CONVOLUTIONS or not _suits(node) or not _pays(node):
-        return node
-    return derived(node, REGISTRY[f"winograd_{node.op.name}"], inputs, node.params, node.type)
+    return graph.rewrite(rule)
 
 
 _CONVOLUTIONS = frozenset({"conv", "conv_transpose", "conv_weight_gradient"})
@@ -72,8 +73,9 @@ def _suits(node: Node) -> bool:
     )
 
 
-def _pays(node: Node) -> bool:
-    """Whether it is faster, all work counted in multiply-adds of the direct sums."""
+def _pays(node: Node, settled: bool) -> bool:
+    """Whether it is faster, all work counted in multiply-adds of the direct sums; settled
+    kernels are brought to the points before, and read."""
     first, second = (i.type.shape for i in node.inputs)
     batch, channels = first[0], first[2]
     others = second[2] if node.op.name == "conv_weight_gradient" else node.type.shape[2]
@@ -81,8 +83,9 @@ def _pays(node: Node) -> bool:
                for w in node.params["windows"]]  # fmt: skip
     tiles = batch * prod(-(-n // 4) for n in lengths)
     products = channels * others
-    direct = 9 * products * batch * prod(lengths)
-    points = products * (_PRODUCT * tiles + _KERNEL) + (channels + others) * _TILE * tiles
+    kernel = _READ if settled else _KERNEL
+    direct = 9 * products * (batch * prod(lengths) + kernel * settled)
+    points = products * (_PRODUCT * tiles + kernel) + (channels + others) * _TILE * tiles
     return bool(36 * points < direct)
 
 
@@ -90,3 +93,4 @@ def _pays(node: Node) -> bool:
 _PRODUCT = 1.4  # of a tile and a kernel: reading and writing the points is part of it
 _TILE = 9  # of a tile and a channel, to be brought there or back
 _KERNEL = 8  # of a kernel, to be brought there or back
+_READ = 8  # of a kernel that is there already, to come from memory

@@ -66,14 +66,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
+from ...graph.storage import Storage
 from ..recorded import Recorded
 from .program import NativeExecutable
 
 FEWER_PRODUCTS = True
 
 
-def compile(recorded: Recorded, state: Sequence[np.ndarray]) -> NativeExecutable:
+def compile(recorded: Recorded, state: Sequence[Storage]) -> NativeExecutable:
     """Return machine code for a graph."""
     return NativeExecutable(recorded, state)

@@ -2,7 +2,8 @@
 
     group  roots with the same loops: a matrix product, the bias and activation after it and
            the update made from it; several sums over the same elements
-    level  groups between two barriers; calls of the host come after the loops of their level
+    level  groups between two barriers; calls of the host come after the loops of their level;
+           what state alone determines has levels of its own before all others
 
 Two rules decide. A root joins the group of what it reads if it reads it only at the element
 it computes itself; the value is then still in a register. And a group joins the level of
@@ -37,6 +38,7 @@ class Group:
     Attributes:
         aside: whether its roots are only there to be looked at. What they are computed from
             has loops of its own, the same as without them.
+        settled: whether state alone determines its roots (see `Graph.settled`).
         after: groups that must be complete, or complete for the same row, before.
         rows: the axis shared out among threads; None for one thread. Loops may go through tiles
             of it.
@@ -46,6 +48,7 @@ class Group:
     members: list[Recipe]
     number: int
     aside: bool = False
+    settled: bool = False
     after: set[int] = field(default_factory=set)
     rows: Axis | None = None
     level: int = 0
@@ -108,14 +111,14 @@ class Grouping:
         self._passes: dict[Loops, list[Group]] = {}  # groups of sums
         self._before: dict[int, set[int]] = {}  # all groups a group depends on
 
-    def add(self, recipe: Recipe, aside: bool = False) -> None:
+    def add(self, recipe: Recipe, aside: bool = False, settled: bool = False) -> None:
         """Put ``recipe`` into a group it may join, or one of its own.
 
         A sum joins the earliest pass over the same elements, anything else the latest group
         whose results it uses.
 
         Args:
-            aside: see `Group`.
+            aside, settled: see `Group`.
         """
         needed = {self.of[r.source.id].number for r in recipe.reads if r.source.id in self.of}
         loops = recipe.axes, recipe.over
@@ -124,11 +127,12 @@ class Grouping:
         else:
             candidates = [self.groups[number] for number in sorted(needed, reverse=True)]
         for group in candidates:
-            if group.aside == aside and self._may_join(recipe, group, needed):
+            alike = (group.aside, group.settled) == (aside, settled)
+            if alike and self._may_join(recipe, group, needed):
                 group.members.append(recipe)
                 break
         else:
-            group = Group([recipe], len(self.groups), aside)
+            group = Group([recipe], len(self.groups), aside, settled)
             self.groups.append(group)
             self._before[group.number] = set()
             if recipe.accum is not None:
@@ -218,8 +222,8 @@ def in_own_row(read: Read, group: Group) -> bool:
     return same and read.row == first.row
 
 
-def assign_levels(grouping: Grouping, updated: dict[int, Node]) -> None:
-    """Give every group its level and its rows.
+def assign_levels(grouping: Grouping, updated: dict[int, Node]) -> int:
+    """Give every group its level and its rows, and return how many levels are settled.
 
     The rows decide how sums are split, so those of groups that stand aside come last and leave
     all others as they are.
@@ -228,13 +232,22 @@ def assign_levels(grouping: Grouping, updated: dict[int, Node]) -> None:
         grouping: the groups.
         updated: for a root that overwrites state in place, by id, the state node.
     """
+    settled = _assign(grouping, True, 0, updated)
+    _assign(grouping, False, settled, updated)
+    return settled
+
+
+def _assign(grouping: Grouping, settled: bool, first: int, updated: dict[int, Node]) -> int:
+    """Give the groups that are settled, or those that are not, levels from ``first`` on, and
+    return the level after the last."""
     used: set[tuple[int, Axis]] = set()
-    for group in grouping.sorted_apart():
+    part = [g for g in grouping.sorted() if g.settled == settled]
+    for group in (g for g in grouping.sorted_apart() if g.settled == settled):
         choices: list[Axis | None] = [None]
         if not group.alone:
             choices.append(group.members[0].rows)
         before = [g for g in grouping.before(group) if g.aside <= group.aside]
-        levels = {rows: _level(group, rows, before, updated) for rows in choices}
+        levels = {rows: _level(group, rows, before, first, updated) for rows in choices}
         group.rows = choices[-1]
         if group.rows is not None and group.work < WORTH_THREADS:
             alone, shared = levels[None], levels[group.rows]
@@ -243,10 +256,11 @@ def assign_levels(grouping: Grouping, updated: dict[int, Node]) -> None:
         group.level = levels[group.rows]
         if group.rows is not None:
             used.add((group.level, group.rows))
-    for group in grouping.sorted():
-        group.level = _level(group, group.rows, grouping.before(group), updated)
-    for group in reversed(grouping.sorted()):
+    for group in part:
+        group.level = _level(group, group.rows, grouping.before(group), first, updated)
+    for group in reversed(part):
         _join_readers(group, grouping, updated)
+    return max((g.level + 1 for g in part), default=first)
 
 
 def _join_readers(group: Group, grouping: Grouping, updated: dict[int, Node]) -> None:
@@ -254,7 +268,7 @@ def _join_readers(group: Group, grouping: Grouping, updated: dict[int, Node]) ->
     computes need not be kept until there."""
     later = [g for g in grouping.groups if group.number in g.after and g.aside <= group.aside]
     if later and all(
-        g.level == later[0].level
+        (g.settled, g.level) == (group.settled, later[0].level)
         and group.rows == g.rows is not None
         and _in_own_rows(group, g, updated)
         for g in later
@@ -263,9 +277,13 @@ def _join_readers(group: Group, grouping: Grouping, updated: dict[int, Node]) ->
 
 
 def _level(
-    group: Group, rows: Axis | None, before: Sequence[Group], updated: dict[int, Node]
+    group: Group,
+    rows: Axis | None,
+    before: Sequence[Group],
+    first: int,
+    updated: dict[int, Node],
 ) -> int:
-    level = 0
+    level = first
     for earlier in before:
         together = (
             (group.on_host or not earlier.on_host)

@@ -329,21 +329,24 @@ class HostCall:
 
 @dataclass(frozen=True)
 class Program:
-    """Loops, and what Python does between them; as a rule nothing."""
+    """Loops, and what Python does between them; as a rule nothing. The first ``settled`` levels
+    need to run only if state changed since they last did."""
 
     levels: tuple[tuple[Phase, ...], ...]
     buffers: tuple[Buffer, ...] = field(default=())
     calls: tuple[HostCall, ...] = field(default=())
+    settled: int = 0
 
     def calls_after(self, level: int) -> tuple[HostCall, ...]:
         return tuple(call for call in self.calls if call.level == level)
 
     def segments(self) -> Iterator[tuple[Program, tuple[HostCall, ...]]]:
-        """Yield stretches of loops without Python in between, and the calls that follow each."""
+        """Yield stretches of loops without Python in between, and the calls that follow each;
+        settled loops are a stretch of their own."""
         start = 0
         for level in range(len(self.levels)):
             calls = self.calls_after(level)
-            if calls or level == len(self.levels) - 1:
+            if calls or level + 1 in (self.settled, len(self.levels)):
                 loops = tuple(phases for phases in self.levels[start : level + 1] if phases)
                 yield Program(loops, self.buffers), calls
                 start = level + 1

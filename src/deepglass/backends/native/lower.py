@@ -68,6 +68,8 @@ def lower(graph: Graph) -> Lowered:
 class _Lowering:
     def __init__(self, graph: Graph) -> None:
         self.graph, self.layouts = arrange(_with_own_results(graph))
+        self.settled = self.graph.settled()
+        self.first = 0  # level after those that are settled
         self.aside: set[int] = set()  # ids of roots that are only looked at
         self.roots = self._find_roots()
         self.stored = {n.id for n in self.roots}
@@ -83,10 +85,11 @@ class _Lowering:
     def run(self) -> Lowered:
         recipes = {n.id: make(n, self._evaluator()) for n in self.roots}
         for root in self.roots:
-            self.grouping.add(recipes[root.id], root.id in self.aside)
+            settled = root.id in self.settled
+            self.grouping.add(recipes[root.id], root.id in self.aside, settled)
         for state, value in self.graph.updates:
             self._update(state, value)
-        assign_levels(self.grouping, self.in_place)
+        self.first = assign_levels(self.grouping, self.in_place)
         self.bands = self._find_bands()
         self._slot_buffers()
         self._passes()
@@ -98,10 +101,11 @@ class _Lowering:
         """The roots of the graph without taps, and behind them those of the taps alone."""
         without = replace(self.graph, taps=())
         wanted = self.layouts.wanted
-        roots = find_roots(without, wanted)
+        roots = find_roots(without, wanted, self.settled)
         if self.graph.taps:
             inner = {n.id for n in without.nodes()}
-            besides = [n for n in find_roots(self.graph, wanted) if n.id not in inner]
+            every = find_roots(self.graph, wanted, self.settled)
+            besides = [n for n in every if n.id not in inner]
             self.aside = {n.id for n in besides}
             roots += besides
         return roots
@@ -250,8 +254,11 @@ class _Lowering:
         return size
 
     def _last_reads(self, root: Node, final: int) -> Iterator[int]:
-        """Levels at which the stored value is read."""
-        yield from (g.level for g in self._readers(root))
+        """Levels at which the stored value is read; the last one where a later run reads it."""
+        readers = self._readers(root)
+        yield from (g.level for g in readers)
+        if self.grouping.of[root.id].settled and not all(g.settled for g in readers):
+            yield final
         if any(value is root for _, value in self.commits):
             yield final
 
@@ -279,7 +286,8 @@ class _Lowering:
         ]
         if self.commits:
             program.append((Phase(tuple(self._commit(s, v) for s, v in self.commits)),))
-        return Program(tuple(program), tuple(self.buffers.values()), tuple(calls))
+        settled = sum(level < self.first for level in levels)
+        return Program(tuple(program), tuple(self.buffers.values()), tuple(calls), settled)
 
     def _host_calls(self, group: Group) -> Iterator[HostCall]:
         """The call that computes a root, unless nobody reads it."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...graph.storage import aligned
+from ...graph.storage import Storage
 from ..measured import Kernel, Measured, Slices
 from ..recorded import Recorded
 from . import threads
@@ -23,16 +23,13 @@ Numbers = list[tuple[int, int]]  # kernel and how many stamps it leaves, in thei
 
 
 def measure(
-    recorded: Recorded, state: Sequence[np.ndarray], inputs: Sequence[np.ndarray], runs: int
+    recorded: Recorded, state: Sequence[Storage], inputs: Sequence[np.ndarray], runs: int
 ) -> Measured:
     """Return what a program does and how long it takes.
 
     It runs on a copy of the state, which stays as it is, once before the runs that count.
     """
-    copies = [aligned(a.shape, a.dtype) for a in state]
-    for copy, array in zip(copies, state, strict=True):
-        np.copyto(copy, array)
-    timed = TimedExecutable(recorded, copies)
+    timed = TimedExecutable(recorded, [Storage(s.array) for s in state])
     timed.run(inputs)
     return Measured(
         tuple(timed.kernels),
@@ -49,24 +46,28 @@ class TimedExecutable(NativeExecutable):
     """A program that leaves a stamp per nest and chunk, and one per call of the host.
 
     Attributes:
-        kernels: its nests and calls, in the order in which they run.
+        kernels: its nests and calls, in the order in which they run, settled ones first.
     """
 
-    def __init__(self, recorded: Recorded, state: Sequence[np.ndarray]) -> None:
+    def __init__(self, recorded: Recorded, state: Sequence[Storage]) -> None:
         self._called: list[tuple[int, int]] = []  # when the calls of the host started, ended
         super().__init__(recorded, state)
-        self._stamps = [np.zeros((run.code.stamps, STAMP), np.int64) for run in self.code]
-        first = len(self._table) - len(self._steps)
-        runs = [k for k, (run, _) in enumerate(self._steps, first) if run is not None]
-        for slot, stamps in zip(runs, self._stamps, strict=True):
-            self._put(slot, stamps)
+        self._stamps: list[np.ndarray] = []  # of what runs each time
+        pieces = [code for code, _ in self._steps]
+        first = len(self._table) - len(pieces) - 1
+        for slot, code in enumerate([self.settled, *pieces] if self.settled else pieces, first):
+            if code is not None:
+                stamps = np.zeros((code.code.stamps, STAMP), np.int64)
+                self._put(slot, stamps)
+                self._stamps += [stamps] if code is not self.settled else []
         self.kernels: list[Kernel] = []
         self._order: list[int] = []  # the kernel of each stamp: loops, then calls
         calls: list[int] = []
         for level, phases in enumerate(self.loops.levels):
             for phase in phases:
                 for nest in phase.nests:
-                    self._order += [len(self.kernels)] * phase.chunk.extent
+                    if level >= self.loops.settled:
+                        self._order += [len(self.kernels)] * phase.chunk.extent
                     scheduled = schedule(nest, phase, host())
                     self.kernels.append(kernel_of(scheduled, phase, level))
             for call in self.loops.calls_after(level):

@@ -50,11 +50,14 @@ class Plan:
             per output follows.
         arena: bytes of scratch memory.
         taps: where in the arena the graph's taps are after a run.
+        settled: the segment that needs to run only if state changed since it last did, if any.
+        segments: the others.
     """
 
     given: tuple[Given, ...]
     arena: int
     taps: tuple[Window, ...]
+    settled: Segment | None
     segments: tuple[Segment, ...]
 
 
@@ -64,7 +67,7 @@ def make_plan(graph: Graph, watch: Stopwatch, stamps: bool = False) -> Plan:
     Args:
         watch: is told how long the parts took.
         stamps: whether nests leave stamps (see `clock`), for each segment in a slot of its
-            own after those of the outputs.
+            own after those of the outputs, the settled one first.
     """
     with watch("loops"):
         lowered = lower(graph)
@@ -76,7 +79,9 @@ def make_plan(graph: Graph, watch: Stopwatch, stamps: bool = False) -> Plan:
         for k, (loops, calls) in enumerate(lowered.program.segments(), first)
     ]
     leaves = lowered.slots[: len(lowered.slots) - len(graph.outputs)]
-    return Plan(_given(graph, leaves), lowered.arena, lowered.taps, tuple(segments))
+    settled = segments.pop(0) if lowered.program.settled else None
+    given = _given(graph, leaves)
+    return Plan(given, lowered.arena, lowered.taps, settled, tuple(segments))
 
 
 def _given(graph: Graph, leaves: Sequence[Node]) -> tuple[Given, ...]:
@@ -130,7 +135,7 @@ def _packed(plan: Plan, graph: Graph) -> bytes:
     number = {n.id: k for k, n in enumerate(numbered(graph))}
     pieces: list[bytes] = []
     segments: list[Any] = []
-    for segment in plan.segments:
+    for segment in filter(None, (plan.settled, *plan.segments)):
         code = segment.code
         facts = None
         if code is not None:
@@ -150,13 +155,14 @@ def _packed(plan: Plan, graph: Graph) -> bytes:
         else:
             given.append(what)
     taps = [_window(w) for w in plan.taps]
-    head = json.dumps([given, plan.arena, taps, segments]).encode()
+    settled = plan.settled is not None
+    head = json.dumps([given, plan.arena, taps, settled, segments]).encode()
     return b"".join([len(head).to_bytes(8, "little"), head, *pieces])
 
 
 def _unpacked(content: bytes, recorded: Recorded) -> Plan:
     start = 8 + int.from_bytes(content[:8], "little")
-    given, arena, taps, segments = json.loads(content[8:start])
+    given, arena, taps, settled, segments = json.loads(content[8:start])
     pieces = _Pieces(content, start)
     nodes = numbered(recorded.optimized) if any(calls for _, calls in segments) else ()
     made = [
@@ -170,7 +176,8 @@ def _unpacked(content: bytes, recorded: Recorded) -> Plan:
         for facts, calls in segments
     ]
     behind = tuple(_found(pieces, kind, value) for kind, value in given)
-    return Plan(behind, arena, tuple(map(_seen, taps)), tuple(made))
+    first = made.pop(0) if settled else None
+    return Plan(behind, arena, tuple(map(_seen, taps)), first, tuple(made))
 
 
 def _found(pieces: _Pieces, kind: str, value: Any) -> Given:

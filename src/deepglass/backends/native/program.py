@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...graph.kinds import Scan
-from ...graph.storage import aligned
+from ...graph.storage import Storage, aligned
 from ...graph.types import TensorType
 from ..measured import Measured, Stopwatch
 from ..recorded import Recorded
@@ -29,25 +29,29 @@ class NativeExecutable:
 
     Attributes:
         code: the machine code; several pieces where Python is called in between, else one.
+        settled: the code that runs before it, only if state changed since it last did; or None.
         arena_bytes: scratch memory.
         taps: see `backends.Executable`.
     """
 
-    def __init__(self, recorded: Recorded, state: Sequence[np.ndarray]) -> None:
+    def __init__(self, recorded: Recorded, state: Sequence[Storage]) -> None:
         self.recorded, self.state = recorded, state
         graph = recorded.graph
         self._watch = Stopwatch()
         plan = self._plan()
         self.arena_bytes = plan.arena
         slots = 1 + len(plan.given) + len(graph.outputs)
-        self._table = (ctypes.c_void_p * (slots + len(plan.segments)))()
+        self._table = (ctypes.c_void_p * (slots + 1 + len(plan.segments)))()
         self._memory = [np.empty(0)] * len(self._table)  # behind each slot that stays
         self._put(ARENA, aligned((max(plan.arena, 1),), np.dtype(np.uint8)))
         self.taps = [_array(window, self._memory) for window in plan.taps]
         with self._watch("machine code"):
+            settled = plan.settled.code if plan.settled else None
+            self.settled = Executable(settled) if settled else None
             self._steps = [
                 (None if s.code is None else Executable(s.code), s.calls) for s in plan.segments
             ]
+        self._versions: list[int] | None = None  # of the state that settled code last saw
         self._calls = [call for _, calls in self._steps for call in calls]
         self._repeated = {
             call.node.id: Repeated(call.node.params)
@@ -60,7 +64,7 @@ class NativeExecutable:
             if isinstance(what, np.ndarray):
                 self._put(slot, np.ascontiguousarray(what))
             elif what[0] == "state":
-                self._put(slot, state[what[1]])
+                self._put(slot, state[what[1]].array)
             else:
                 own = self._own(slot, graph.inputs[what[1]].type)
                 self._inputs.append((slot, what[1], own))
@@ -91,6 +95,7 @@ class NativeExecutable:
                 array = np.empty(type.shape, type.dtype.numpy)
                 table[slot] = array.__array_interface__["data"][0]
             outputs.append(array if own is None else own)
+        self._settle()
         for code, calls in self._steps:
             if code is not None:
                 code.run(table)
@@ -100,6 +105,14 @@ class NativeExecutable:
             array if own is None else array.copy()
             for array, (_, _, own) in zip(outputs, self._outputs, strict=True)
         ]
+
+    def _settle(self) -> None:
+        """Compute what state alone determines, if state changed since that was last done."""
+        if self.settled is not None:
+            versions = [s.version for s in self.state]
+            if versions != self._versions:
+                self.settled.run(self._table)
+                self._versions = versions
 
     def measure(self, inputs: Sequence[np.ndarray], runs: int) -> Measured:
         """Time a copy of the program; see `backends.Executable`."""
@@ -142,6 +155,7 @@ class NativeExecutable:
             tables[:, slot] = inputs[k]
         for (slot, _, _), addresses in zip(self._outputs, outputs, strict=True):
             tables[:, slot] = addresses
+        self._settle()
         self.code[0].each(tables)
 
     def _own(self, slot: int, type: TensorType) -> np.ndarray | None:

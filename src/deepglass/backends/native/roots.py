@@ -61,8 +61,14 @@ def keeps_axes(view: Node) -> bool:
     return same_without_ones(view.inputs[0].type.shape, view.type.shape)
 
 
-def find_roots(graph: Graph, wanted: frozenset[int] = frozenset()) -> list[Node]:
-    """Return the nodes to store, inputs first, those whose ids are ``wanted`` among them."""
+def find_roots(
+    graph: Graph, wanted: frozenset[int] = frozenset(), settled: frozenset[int] = frozenset()
+) -> list[Node]:
+    """Return the nodes to store, inputs first, those whose ids are ``wanted`` among them.
+
+    Args:
+        settled: ids of nodes that need not be computed anew in each run.
+    """
     nodes = graph.nodes()
     results = {n.id for n in graph.results}
     roots = {n.id for n in graph.results if not is_leaf(n)} | wanted
@@ -78,6 +84,8 @@ def find_roots(graph: Graph, wanted: frozenset[int] = frozenset()) -> list[Node]
     steps: dict[int, int] = {}
     for node in nodes:
         _store_inputs(node, costs, roots)
+        if node.id not in settled:
+            _store_settled(node, settled, costs, roots)
         costs[node.id] = _cost(node, costs, roots)
         steps[node.id] = 1 + max((steps[i.id] for i in node.inputs), default=0)
         if steps[node.id] > LONGEST and isinstance(node.op.kernel, Elementwise):
@@ -157,6 +165,16 @@ def _store_inputs(node: Node, costs: dict[int, float], roots: set[int]) -> None:
         for source in node.inputs:
             if 2 * source.type.size <= node.type.size and costs[source.id] >= WORTH_SHARING:
                 _store(source, roots)  # most lanes would compute it in vain
+
+
+def _store_settled(
+    node: Node, settled: frozenset[int], costs: dict[int, float], roots: set[int]
+) -> None:
+    """Store what ``node`` reads and need not be computed anew."""
+    for source in node.inputs:
+        found = _moved(source, roots)
+        if source.id in settled and costs[found.id] >= WORTH_HOISTING and _reads_memory(found):
+            _store(found, roots)
 
 
 def _moved(node: Node, roots: set[int]) -> Node:
