@@ -22,12 +22,14 @@ from ...graph.graph import Node
 from ...graph.kinds import Host, Scatter
 from .ir import Axis
 from .recipe import Read, Recipe
+from .scratch import NEAR, chunk_size
 
 MOST_CHAINED = 6  # roots after the first that may follow one another in one set of loops
 MOST_SUMS = 8  # sums in one set of loops: each takes registers, and waits for the last
 Loops = tuple[tuple[Axis, ...], tuple[Axis, ...]]  # over the results, and over what is summed
 
 ALONE = (Scatter, Host)  # kinds whose roots share loops with no other
+_WORTH_TURNING = 4  # times less to read for which threads share another axis than the first
 WORTH_THREADS = 16_384  # element operations above which a group of its own is split by rows
 
 
@@ -222,6 +224,40 @@ def in_own_row(read: Read, group: Group) -> bool:
     return same and read.row == first.row
 
 
+def _shared_axis(group: Group) -> Axis | None:
+    """The axis of a group's loops that threads share out: its rows, or the one along which a large
+    factor lies, such as tiles of channels, where each chunk of rows reads all of it again."""
+    rows, tile = group.members[0].rows, group.members[0].tile
+    if rows is not None and tile == 1 and _read_again(group, rows) > NEAR:
+        others = [a for a in group.axes if a != rows and any(_lies_along(r, a) for r in group.reads)]
+        best = min(others, key=lambda a: _traffic(group, a), default=rows)
+        if _WORTH_TURNING * _traffic(group, best) <= _traffic(group, rows):
+            return best
+    return rows
+
+
+def _lies_along(read: Read, axis: Axis) -> bool:
+    """Whether steps of a loop are those of the outermost axis of what is read."""
+    if not read.index or not read.layout.parts:
+        return False
+    part = read.layout.parts[0]
+    along = read.index[part.axis].coefficient(axis) == part.step
+    return along and part.extent == axis.extent
+
+
+def _traffic(group: Group, rows: Axis) -> int:
+    """Bytes that all chunks of rows together read although they read the same."""
+    return -(-rows.extent // chunk_size(rows.extent)) * _read_again(group, rows)
+
+
+def _read_again(group: Group, rows: Axis) -> int:
+    """Bytes that every row reads."""
+    moving = {r.source.id for r in group.reads
+              if r.index and any(i.coefficient(rows) for i in r.index)}  # fmt: skip
+    sources = {r.source.id: r.source for r in group.reads}
+    return sum(n.type.bytes for id, n in sources.items() if id not in moving)
+
+
 def assign_levels(grouping: Grouping, updated: dict[int, Node]) -> int:
     """Give every group its level and its rows, and return how many levels are settled.
 
@@ -245,7 +281,7 @@ def _assign(grouping: Grouping, settled: bool, first: int, updated: dict[int, No
     for group in (g for g in grouping.sorted_apart() if g.settled == settled):
         choices: list[Axis | None] = [None]
         if not group.alone:
-            choices.append(group.members[0].rows)
+            choices.append(_shared_axis(group))
         before = [g for g in grouping.before(group) if g.aside <= group.aside]
         levels = {rows: _level(group, rows, before, first, updated) for rows in choices}
         group.rows = choices[-1]
@@ -270,7 +306,7 @@ def _join_readers(group: Group, grouping: Grouping, updated: dict[int, Node]) ->
     if later and all(
         (g.settled, g.level) == (group.settled, later[0].level)
         and group.rows == g.rows is not None
-        and _in_own_rows(group, g, updated)
+        and _row_by_row(group, g, g.rows, updated)
         for g in later
     ):
         group.level = later[0].level
@@ -288,15 +324,17 @@ def _level(
         together = (
             (group.on_host or not earlier.on_host)
             and earlier.rows == rows
-            and (rows is None or _in_own_rows(earlier, group, updated))
+            and (rows is None or _row_by_row(earlier, group, rows, updated))
         )
         level = max(level, earlier.level + (not together))
     return level
 
 
-def _in_own_rows(earlier: Group, later: Group, updated: dict[int, Node]) -> bool:
+def _row_by_row(earlier: Group, later: Group, rows: Axis, updated: dict[int, Node]) -> bool:
     """Whether what makes ``later`` wait stays within rows: its reads of results of ``earlier``, and
     reads by ``earlier`` of state that ``later`` overwrites."""
+    if any(group.members[0].rows != rows for group in (earlier, later)):
+        return False
     overwritten = {updated[m.root.id].id for m in later.members if m.root.id in updated}
     return all(in_own_row(r, later) for r in later.reads if earlier.holds(r.source)) and all(
         in_own_row(r, earlier) for r in earlier.reads if r.source.id in overwritten

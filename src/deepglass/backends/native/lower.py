@@ -33,7 +33,7 @@ from .memory import Lifetime, aligned_size, place
 from .recipe import Evaluator, Recipe, make, result, visited
 from .reduce import least
 from .roots import base, find_roots, is_leaf, is_number
-from .scratch import fitting_rows, in_blocks
+from .scratch import chunk_size, fitting_rows, in_blocks
 from .slices import in_slices, lie_along, slice_of, sliced
 from .vocabulary import as_expr, as_index, bounds
 
@@ -186,8 +186,10 @@ class _Lowering:
                 passes.setdefault((group.level, group.rows), []).append(group)
         for (level, rows), groups in passes.items():
             counted = [g for g in groups if not g.aside]
+            gathers = any(map(self._gathers, counted))
+            blocks = any(len(g.axes) < 3 for g in counted)
             tile = lcm(*(g.tile for g in groups))
-            size = _chunk_size(rows.extent, any(map(self._gathers, counted)), tile)
+            size = chunk_size(rows.extent, gathers, blocks, tile)
             values = [
                 (m.root, Lifetime(self._bytes(m.root) // rows.extent, k, last))
                 for k, g in enumerate(groups)
@@ -426,20 +428,6 @@ def _common_bytes(group: Group) -> int:
     """Bytes that a group reads for every row."""
     sources = {r.source.id: r.source for r in group.reads if not in_own_row(r, group)}
     return sum(n.type.bytes for n in sources.values())
-
-
-def _chunk_size(rows: int, gathers: bool, tile: int) -> int:
-    """Rows of one chunk: whole register blocks of 8, more where there are many rows, and chunks
-    enough for several threads; whole tiles of them; a function of the shape alone."""
-    if tile > 1:
-        return -(-_chunk_size(rows, gathers, 1) // tile) * tile
-    if gathers and rows >= 64:
-        return max(64, rows // 64 * 8)
-    if rows >= 16:
-        return 8 * max(1, min(8, rows // 128))
-    return next(
-        size for size in (4, 3, 2, 5, 7, 1) if (rows % size == 0 and rows > size) or size == 1
-    )
 
 
 def _labelled(nest: Nest, members: Sequence[Recipe]) -> Nest:

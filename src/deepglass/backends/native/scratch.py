@@ -18,6 +18,30 @@ from .memory import ALIGNMENT, Lifetime, place
 NEAR = 512 * 1024  # bytes that a thread has close by
 
 
+def chunk_size(rows: int, gathers: bool = False, blocks: bool = True, tile: int = 1) -> int:
+    """Return the rows of one chunk: whole register blocks of 8, more where there are many rows,
+    and chunks enough for several threads; a function of the shape alone.
+
+    Args:
+        gathers: whether each chunk reads all of a factor, many slices of it.
+        blocks: whether rows are taken in register blocks; otherwise an even number of equal
+            chunks is better.
+        tile: rows of which a chunk has a multiple.
+    """
+    if tile > 1:
+        return -(-chunk_size(rows, gathers) // tile) * tile
+    if gathers and rows >= 64:
+        return max(64, rows // 64 * 8)
+    if rows >= 16:
+        size = 8 * max(1, min(8, rows // 128))
+    else:
+        sizes = (n for n in (4, 3, 2, 5, 7) if rows % n == 0 and rows > n)
+        size = next(sizes, 1)
+    if blocks:
+        return size
+    return next((n for n in range(size, 0, -1) if rows % (2 * n) == 0), size)
+
+
 def fitting_rows(most: int, row: int, common: int, tile: int = 1) -> int:
     """Return how many rows a chunk has: ``most``, or half as many, and so on, where they would
     take much memory.
