@@ -1,6 +1,6 @@
 """A training step of a small GPT beside PyTorch: one process, interleaved, equal threads.
 
-    python benchmarks/gpt.py [--rounds 5] [--threads 2]
+    python benchmarks/gpt.py [--rounds 5] [--threads 2] [--compiled]
 
 4 layers, 4 heads, width 128, context 128, 65 characters, batch 32, AdamW. One description
 serves both sides; they start from the same weights and see the same batch, and the first
@@ -14,7 +14,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from harness import RATE, in_turn, on_threads, print_losses, print_rate, torch_step, training_step
+from harness import (
+    RATE,
+    Step,
+    add_compiled,
+    fastest,
+    in_turn,
+    on_threads,
+    print_losses,
+    print_rate,
+    torch_step,
+    torch_steps,
+    training_step,
+)
 
 import deepglass as dg
 
@@ -69,20 +81,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5, help="bursts per side")
     parser.add_argument("--threads", type=int, default=2, help="threads on both sides")
+    add_compiled(parser)
     options = parser.parse_args()
     peak = on_threads(options.threads)
     rng = np.random.default_rng(0)
     text = rng.integers(0, VOCABULARY, (BATCH, CONTEXT))
     following = np.roll(text, -1).reshape(-1)
     dg.manual_seed(0)
-    model, peer = gpt(dg.nn), gpt(torch.nn)
-    peer.load_state_dict({k: torch.from_numpy(v) for k, v in model.state_dict().items()})
+    model = gpt(dg.nn)
+    weights = {k: torch.from_numpy(v.copy()) for k, v in model.state_dict().items()}
     step = training_step(model, dg.optim.AdamW(model.parameters(), lr=RATE))
-    optimizer = torch.optim.AdamW(peer.parameters(), lr=RATE)
-    theirs = torch_step(peer, optimizer, torch.from_numpy(text), torch.from_numpy(following))
-    losses = [(step(text, following).item(), theirs().item()) for _ in range(3)]
+
+    def make() -> torch.nn.Module:
+        peer: torch.nn.Module = gpt(torch.nn)
+        peer.load_state_dict(weights)
+        return peer
+
+    def bind(peer: torch.nn.Module, inputs: torch.Tensor) -> Step:
+        optimizer = torch.optim.AdamW(peer.parameters(), lr=RATE)
+        return torch_step(peer, optimizer, inputs, torch.from_numpy(following))
+
+    peers = torch_steps(make, bind, text, options.compiled)
+    losses = [(step(text, following).item(), peers["PyTorch"]().item()) for _ in range(3)]
     took = in_turn(
-        "GPT, batch 32", lambda: step(text, following), "PyTorch", theirs, options.rounds, 1.0
+        "GPT, batch 32", lambda: step(text, following), *fastest(peers, 1.0), options.rounds, 1.0
     )
     print_rate(flops(), took, peak)
     print_losses(losses)

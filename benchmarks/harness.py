@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 import deepglass as dg
 from deepglass.backends.native.peaks import fma_peak
@@ -29,10 +32,12 @@ def on_threads(count: int) -> float:
     return peak
 
 
-def training_step(model: Any, optimizer: Any) -> Callable[[Any, Any], Any]:
+def training_step(
+    model: Any, optimizer: Any, precision: str = "float32"
+) -> Callable[[Any, Any], Any]:
     """Return our compiled step of a classifier: inputs and classes to the loss."""
 
-    @dg.compile
+    @dg.compile(precision=precision)
     def step(x: Any, y: Any) -> Any:
         optimizer.zero_grad()
         loss = functional.cross_entropy(model(x), y)
@@ -68,11 +73,50 @@ def microseconds(step: Step, seconds: float = 0.15) -> float:
     return statistics.median(times) * 1e6
 
 
-def fastest(steps: Sequence[Step], seconds: float = 0.15) -> Step:
-    """Return the peer at its best: the step that takes least, after one to warm up."""
-    for step in steps:
+def add_compiled(parser: argparse.ArgumentParser) -> None:
+    """Let the user ask for PyTorch's compiler as well."""
+    parser.add_argument(
+        "--compiled",
+        action="store_true",
+        help="try torch.compile too, which takes minutes for a large network",
+    )
+
+
+def torch_steps(
+    make: Callable[[], Any], bind: Callable[[Any, Any], Step], x: np.ndarray, compiled: bool
+) -> dict[str, Step]:
+    """Return PyTorch's step in all ways to run it: eagerly, images also with channels last, and
+    compiled, where that is asked for and there is a C++ compiler.
+
+    Args:
+        make: the network, with the same weights each time.
+        bind: makes a step of a network and its inputs.
+        x: the inputs.
+    """
+    import torch
+
+    inputs = torch.from_numpy(x)
+    steps = {"PyTorch": bind(make(), inputs)}
+    if x.ndim == 4:
+        last = torch.channels_last
+        images = inputs.to(memory_format=last)
+        steps["PyTorch, channels last"] = bind(make().to(memory_format=last), images)
+    if compiled:
+        step = bind(torch.compile(make()), inputs)
+        try:
+            step()
+            steps["PyTorch, compiled"] = step
+        except torch._inductor.exc.InductorError as error:
+            print(f"  torch.compile is not available: {str(error).splitlines()[0]}")
+    return steps
+
+
+def fastest(steps: Mapping[str, Step], seconds: float = 0.15) -> tuple[str, Step]:
+    """Return the peer at its best: the step that takes least, after one to warm up, and what it
+    is called."""
+    for step in steps.values():
         step()
-    return min(steps, key=lambda step: microseconds(step, seconds)) if steps[1:] else steps[0]
+    return min(steps.items(), key=lambda named: microseconds(named[1], seconds))
 
 
 def in_turn(

@@ -1,11 +1,11 @@
 """Whole training steps beside PyTorch: one process, interleaved, equal threads.
 
-    python benchmarks/steps.py [name ...] [--rounds 7] [--threads 2]
+    python benchmarks/steps.py [name ...] [--rounds 7] [--threads 2] [--compiled]
 
 Needs torch. For every network both sides start from the same weights and see the same
 batches; the first losses of both are printed beside each other. Each round times a burst of
-steps of one side, then of the other; the figures are medians over rounds. PyTorch runs
-eagerly, with channels_last tried for convolutions and the better of the two kept.
+steps of one side, then of the other; the figures are medians over rounds. PyTorch runs in the
+fastest of its ways: eagerly, with channels last, and, if asked for, compiled.
 """
 
 from __future__ import annotations
@@ -20,12 +20,15 @@ import numpy as np
 import torch
 from harness import (
     RATE,
+    Step,
+    add_compiled,
     fastest,
     in_turn,
     on_threads,
     print_losses,
     print_rate,
     torch_step,
+    torch_steps,
     training_step,
 )
 
@@ -131,30 +134,29 @@ CASES = (
 )
 
 
-def compare(case: Case, rounds: int, peak: float) -> None:
+def compare(case: Case, rounds: int, peak: float, compiled: bool) -> None:
     """Print times, ratio, share of the peak and first losses of one network."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal(case.input_shape).astype(np.float32)
     y = rng.integers(0, case.classes, case.input_shape[0])
     dg.manual_seed(0)
     model = case.network(nn)
-    weights = model.state_dict()
+    weights = {k: torch.from_numpy(v.copy()) for k, v in model.state_dict().items()}
     step = training_step(model, case.optimizer(dg.optim, model.parameters()))
 
-    def theirs(layout: Any) -> Any:
-        model = case.network(torch.nn)
-        model.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in weights.items()})
-        images, labels = torch.from_numpy(x), torch.from_numpy(y)
-        if images.ndim == 4:
-            model, images = model.to(memory_format=layout), images.to(memory_format=layout)
-        optimizer = case.optimizer(torch.optim, model.parameters())
-        return torch_step(model, optimizer, images, labels)
+    def make() -> torch.nn.Module:
+        network: torch.nn.Module = case.network(torch.nn)
+        network.load_state_dict(weights)
+        return network
 
-    layouts = (torch.contiguous_format, torch.channels_last)[: 1 + (x.ndim == 4)]
-    peers = [theirs(layout) for layout in layouts]
-    losses = [(step(x, y).item(), peers[0]().item()) for _ in range(3)]
-    best = fastest(peers)
-    took = in_turn(case.name, lambda: step(x, y).item(), "PyTorch", lambda: best().item(), rounds)
+    def bind(network: torch.nn.Module, inputs: torch.Tensor) -> Step:
+        optimizer = case.optimizer(torch.optim, network.parameters())
+        return torch_step(network, optimizer, inputs, torch.from_numpy(y))
+
+    peers = torch_steps(make, bind, x, compiled)
+    losses = [(step(x, y).item(), peers["PyTorch"]().item()) for _ in range(3)]
+    way, best = fastest(peers)
+    took = in_turn(case.name, lambda: step(x, y).item(), way, lambda: best().item(), rounds)
     print_rate(case.flops, took, peak)
     print_losses(losses)
 
@@ -164,12 +166,13 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="parts of names; all networks unless given")
     parser.add_argument("--rounds", type=int, default=7, help="bursts per side and network")
     parser.add_argument("--threads", type=int, default=2, help="threads on both sides")
+    add_compiled(parser)
     options = parser.parse_args()
     peak = on_threads(options.threads)
     for case in CASES:
         if options.names and not any(name in case.name for name in options.names):
             continue
-        compare(case, options.rounds, peak)
+        compare(case, options.rounds, peak, options.compiled)
 
 
 if __name__ == "__main__":

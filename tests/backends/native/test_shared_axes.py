@@ -51,6 +51,22 @@ def test_a_large_factor_is_shared_out_among_threads(side):
             assert np.array_equal(a, first)
 
 
+def test_a_long_sum_that_gathers_in_memory_is_shared_out_as_well():
+    """Memory for a chunk of rows is no place for it: the rows are not the outermost in memory."""
+    rng = np.random.default_rng(0)
+    shapes = (1, 1024, 5, 7), (512, 1024, 1, 1), (32, 512, 3, 3)
+    x, v, w = (rng.standard_normal(s, np.float32) for s in shapes)
+
+    def function(x, v, w):
+        return dg.conv2d(dg.relu(dg.conv2d(x, v)), w, padding=1)
+
+    executable = dg.compile(function, backend="native").program(x, v, w).executable
+    assert shared(executable, "conv")[0] == "i0t"
+    assert any(n.over and n.axes[0].name == "part" for p in phases(executable) for n in p.nests)
+    wanted = function(*map(dg.tensor, (x, v, w))).numpy()
+    assert np.abs(executable([x, v, w])[0] - wanted).max() < 2e-5 * np.abs(wanted).max()
+
+
 def test_small_factors_leave_the_rows_of_the_image_to_threads():
     assert shared(convolved(32, 16)[0], "conv")[0] == "i1"
 
