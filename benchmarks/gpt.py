@@ -69,6 +69,10 @@ def gpt(nn: Any) -> Any:
     return GPT()
 
 
+def adamw(optim: Any, parameters: Any) -> Any:
+    return optim.AdamW(parameters, lr=RATE)
+
+
 def flops() -> float:
     """Multiply-adds of the products of one step, counted twice; scores count in full."""
     places = BATCH * CONTEXT
@@ -90,7 +94,7 @@ def main() -> None:
     dg.manual_seed(0)
     model = gpt(dg.nn)
     weights = {k: torch.from_numpy(v.copy()) for k, v in model.state_dict().items()}
-    step = training_step(model, dg.optim.AdamW(model.parameters(), lr=RATE))
+    step = training_step(model, adamw(dg.optim, model.parameters()))
 
     def make() -> torch.nn.Module:
         peer: torch.nn.Module = gpt(torch.nn)
@@ -98,7 +102,7 @@ def main() -> None:
         return peer
 
     def bind(peer: torch.nn.Module, inputs: torch.Tensor) -> Step:
-        optimizer = torch.optim.AdamW(peer.parameters(), lr=RATE)
+        optimizer = adamw(torch.optim, peer.parameters())
         return torch_step(peer, optimizer, inputs, torch.from_numpy(following))
 
     peers = torch_steps(make, bind, text, options.compiled)

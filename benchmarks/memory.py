@@ -4,8 +4,8 @@
 
 Needs torch. A figure is the largest resident memory of three steps, less what there was after the
 imports: weights, what the optimizer remembers, the batch, activations, and for deepglass machine
-code, once made anew and once taken from the store. Networks are those of networks.py that learn
-and steps.py's.
+code, once made anew and once taken from the store. Networks are those of networks.py that learn,
+steps.py's and gpt.py's.
 """
 
 from __future__ import annotations
@@ -16,8 +16,12 @@ import resource
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import gpt
 import networks
 import numpy as np
 import steps
@@ -26,8 +30,39 @@ from harness import torch_step, training_step
 
 import deepglass as dg
 
-CASES: dict[str, Any] = {case.name: case for case in steps.CASES}
-CASES |= {name: case for name, case in networks.CASES.items() if case.trains}
+
+@dataclass(frozen=True)
+class Case:
+    """One step: what makes the network and the optimizer on either side, and the batch."""
+
+    ours: Callable[[], Any]
+    theirs: Callable[[], Any]
+    optimizer: Callable[[Any, Any], Any]
+    x: np.ndarray
+    y: np.ndarray
+
+
+def small(case: steps.Case) -> Case:
+    x, y = np.ones(case.input_shape, np.float32), np.zeros(case.input_shape[0], np.int64)
+    return Case(lambda: case.network(dg.nn), lambda: case.network(torch.nn), case.optimizer, x, y)
+
+
+def classic(case: networks.Case) -> Case:
+    x = np.ones((case.batch, 3, case.side, case.side), np.float32)
+    return Case(case.ours, case.theirs, steps.sgd, x, np.zeros(case.batch, np.int64))
+
+
+def transformer() -> Case:
+    text = np.zeros((gpt.BATCH, gpt.CONTEXT), np.int64)
+    return Case(
+        lambda: gpt.gpt(dg.nn), lambda: gpt.gpt(torch.nn), gpt.adamw, text, text.reshape(-1)
+    )
+
+
+CASES: dict[str, Callable[[], Case]] = {c.name: partial(small, c) for c in steps.CASES}
+CASES |= {name: partial(classic, c) for name, c in networks.CASES.items()
+          if c.trains and c.precision == "float32"}  # fmt: skip
+CASES["GPT, batch 32"] = transformer
 
 
 def megabytes() -> float:
@@ -37,20 +72,16 @@ def megabytes() -> float:
 
 def grown(name: str, side: str) -> float:
     """Make three steps in this process, and return by how much its memory grew."""
-    case = CASES[name]
     before = megabytes()
-    small = isinstance(case, steps.Case)
-    shape = case.input_shape if small else (case.batch, 3, case.side, case.side)
-    x = np.ones(shape, np.float32)
-    y = np.zeros(shape[0], np.int64)
-    make = case.optimizer if small else steps.sgd
+    case = CASES[name]()
+    x, y = case.x, case.y
     if side == "PyTorch":
-        model = case.network(torch.nn) if small else case.theirs()
-        optimizer = make(torch.optim, model.parameters())
+        model = case.theirs()
+        optimizer = case.optimizer(torch.optim, model.parameters())
         step = torch_step(model, optimizer, torch.from_numpy(x), torch.from_numpy(y))
     else:
-        model = case.network(dg.nn) if small else case.ours()
-        compiled = training_step(model, make(dg.optim, model.parameters()))
+        model = case.ours()
+        compiled = training_step(model, case.optimizer(dg.optim, model.parameters()))
 
         def step() -> Any:
             return compiled(x, y)
