@@ -32,6 +32,7 @@ from ..graph.kinds import Composite, Pull
 from ..graph.op import Misuse, Op, Sample
 from ..graph.tensor import Tensor, apply
 from ..graph.types import TensorType
+from .after import after
 from .contraction import CONTRACT
 from .correlation import CONV, CONV_TRANSPOSE, CONV_WEIGHT_GRADIENT
 from .movement import permute, reshape
@@ -361,7 +362,7 @@ def _convolved(x: Tensor, w: Tensor, windows: Windows) -> Tensor:
 
 
 def _weight_gradient(x: Tensor, g: Tensor, windows: Windows) -> Tensor:
-    v = _points_of_images(x, windows)
+    v = _points_of_images(after(x, g), windows)
     h = _flat(_on_both_sides(_tiles(g, windows, TILE, (0, 0)), _turned(AT), (1, 2)), 1)
     u = _square(apply(CONTRACT, v, h, equation="nxpqc,nxpqo->xoc"), 0)
     w = permute(_on_both_sides(u, _turned(G), (0, 1)), 2, 3, 0, 1)
