@@ -229,7 +229,9 @@ def _shared_axis(group: Group) -> Axis | None:
     factor lies, such as tiles of channels, where each chunk of rows reads all of it again."""
     rows, tile = group.members[0].rows, group.members[0].tile
     if rows is not None and tile == 1 and _read_again(group, rows) > NEAR:
-        others = [a for a in group.axes if a != rows and any(_lies_along(r, a) for r in group.reads)]
+        others = [
+            a for a in group.axes if a != rows and any(_lies_along(r, a) for r in group.reads)
+        ]
         best = min(others, key=lambda a: _traffic(group, a), default=rows)
         if _WORTH_TURNING * _traffic(group, best) <= _traffic(group, rows):
             return best

@@ -194,7 +194,8 @@ class _Lowering:
                 (m.root, Lifetime(self._bytes(m.root) // rows.extent, k, last))
                 for k, g in enumerate(groups)
                 for m in g.members
-                if g.axes[0] == rows and (last := self._last_of_pass(m.root, groups)) is not None
+                if g.members[0].rows == rows
+                and (last := self._last_of_pass(m.root, groups)) is not None
             ]
             if values and size < rows.extent:
                 common = max(map(_common_bytes, counted))
