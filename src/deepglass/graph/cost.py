@@ -46,6 +46,10 @@ class CountingVocabulary:
         self.guarded = True
         return read()
 
+    def choose(self, at: _Scalar, *options: _Scalar) -> _Scalar:
+        self.total += len(options) - 1
+        return options[0]
+
     def __getattr__(self, word: str) -> Callable[..., _Scalar]:
         def count(*operands: object) -> _Scalar:
             if all(x is not _NUMBER for x in operands):

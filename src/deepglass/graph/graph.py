@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import count, islice
 from typing import Any
 
@@ -147,6 +148,10 @@ class Graph:
 
     def nodes(self) -> list[Node]:
         """Return the nodes to compute, inputs first."""
+        return list(self._nodes)
+
+    @cached_property
+    def _nodes(self) -> list[Node]:
         return ancestors(self.results)
 
     def settled(self) -> frozenset[int]:

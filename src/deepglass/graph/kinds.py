@@ -91,6 +91,10 @@ class Vocabulary(Protocol):
     def logical_not(self, x: Scalar) -> Scalar: ...
     def where(self, condition: Scalar, x: Scalar, y: Scalar) -> Scalar: ...
 
+    def choose(self, at: Scalar, *options: Scalar) -> Scalar:
+        """The option that has the number ``at``, an index into them."""
+        ...
+
     def guard(
         self, condition: Scalar, read: Callable[[], Scalar], other: float | int | bool
     ) -> Scalar:

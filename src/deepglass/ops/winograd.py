@@ -22,6 +22,8 @@ Source: Winograd (1980), Arithmetic Complexity of Computations; Lavin and Gray (
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
 from math import prod
 from typing import Any
 
@@ -102,41 +104,52 @@ def _sums_rule(b: Any, i: Any, x: Any, types: Any, weights: Matrix, dim: int) ->
     """All sums, of which the index chooses one. Where a backend takes the axis at once, what
     the sums share is found once."""
     at = [[*i[:dim], b.const(k, like=i[dim]), *i[dim + 1 :]] for k in range(len(weights[0]))]
-    return _chosen(b, i[dim], _times(b, weights, [x(place) for place in at]))
+    return b.choose(i[dim], *_times(b, weights, [x(place) for place in at]))
 
 
-def _chosen(b: Any, at: Any, options: Sequence[Any]) -> Any:
-    result = options[-1]
-    for k in reversed(range(len(options) - 1)):
-        result = b.where(b.eq(at, b.const(k, like=at)), options[k], result)
-    return result
+Terms = tuple[tuple[float, int], ...]  # factors, each with the number of an element
 
 
-def _times(b: Any, matrix: Matrix, x: Sequence[Any]) -> list[Any]:
-    """The product of the matrix and a vector.
+@dataclass(frozen=True)
+class _Product:
+    """How the product of a matrix and a vector is found.
 
     Opposite points have rows, or columns, that differ in signs only. Of such columns the sum and
     the difference of the two elements is needed, of such rows two sums that both share.
+
+    Attributes:
+        columns: neighbours that give way to their sum and difference.
+        rows: the terms of each other row, by its number.
+        pairs: of two rows the first number, the even terms, the odd terms and their factor.
     """
-    m, x = np.array(matrix), list(x)
-    for j, k in _pairs(m.T):
-        same = m[:, j] == m[:, k]
-        x[j], x[k] = b.add(x[j], x[k]), b.sub(x[j], x[k])
-        m[:, j], m[:, k] = np.where(same, m[:, j], 0), np.where(same, 0, m[:, j])
-    results: list[Any] = [None] * len(m)
-    for j, k in _pairs(m):
-        same = m[j] == m[k]
-        odd = np.where(same, 0, m[j])
+
+    columns: tuple[int, ...]
+    rows: tuple[tuple[int, Terms], ...]
+    pairs: tuple[tuple[int, Terms, Terms, float], ...]
+
+
+@cache
+def _product(matrix: Matrix) -> _Product:
+    m = np.array(matrix)
+    columns = _pairs(m.T)
+    for j in columns:
+        same = m[:, j] == m[:, j + 1]
+        m[:, j], m[:, j + 1] = np.where(same, m[:, j], 0), np.where(same, 0, m[:, j])
+    pairs = []
+    for j in _pairs(m):
+        same = m[j] == m[j + 1]
+        even, odd = np.where(same, m[j], 0), np.where(same, 0, m[j])
         factor = float(odd[np.flatnonzero(odd)[-1]])
-        even, odd = _sum(b, np.where(same, m[j], 0), x), _sum(b, odd / factor, x)
-        results[j], results[k] = (b.fma(odd, b.const(f, like=odd), even) for f in (factor, -factor))
-    return [_sum(b, row, x) if r is None else r for r, row in zip(results, m, strict=True)]
+        pairs.append((j, _terms(even), _terms(odd / factor), factor))
+    paired = {k for j, *_ in pairs for k in (j, j + 1)}
+    rows = tuple((k, _terms(row)) for k, row in enumerate(m) if k not in paired)
+    return _Product(tuple(columns), rows, tuple(pairs))
 
 
-def _pairs(rows: np.ndarray) -> list[tuple[int, int]]:
-    """Neighbours that differ in the signs of some elements, but not of all."""
+def _pairs(rows: np.ndarray) -> list[int]:
+    """Rows that differ from the next in the signs of some elements, but not of all."""
     return [
-        (j, j + 1)
+        j
         for j in range(len(rows) - 1)
         if (abs(rows[j]) == abs(rows[j + 1])).all()
         and (rows[j] != rows[j + 1]).any()
@@ -144,16 +157,36 @@ def _pairs(rows: np.ndarray) -> list[tuple[int, int]]:
     ]
 
 
-def _sum(b: Any, factors: np.ndarray, x: Sequence[Any]) -> Any:
-    """The sum of products, those with 1 first, which multiply nothing."""
-    terms = [(float(f), e) for f, e in zip(factors, x, strict=True) if f]
-    terms.sort(key=lambda term: term[0] != 1)
+def _terms(factors: np.ndarray) -> Terms:
+    """The terms of a sum of products, those with 1 first, which multiply nothing."""
+    terms = [(float(f), k) for k, f in enumerate(factors) if f]
+    return tuple(sorted(terms, key=lambda term: term[0] != 1))
+
+
+def _times(b: Any, matrix: Matrix, x: Sequence[Any]) -> list[Any]:
+    """The product of the matrix and a vector."""
+    product, x = _product(matrix), list(x)
+    for j in product.columns:
+        x[j], x[j + 1] = b.add(x[j], x[j + 1]), b.sub(x[j], x[j + 1])
+    results: list[Any] = [None] * len(matrix)
+    for j, evens, odds, factor in product.pairs:
+        even, odd = _sum(b, evens, x), _sum(b, odds, x)
+        results[j] = b.fma(odd, b.const(factor, like=odd), even)
+        results[j + 1] = b.fma(odd, b.const(-factor, like=odd), even)
+    for k, terms in product.rows:
+        results[k] = _sum(b, terms, x)
+    return results
+
+
+def _sum(b: Any, terms: Terms, x: Sequence[Any]) -> Any:
     if not terms:
         return b.const(0.0, like=x[0])
-    (factor, total), *rest = terms
+    (factor, first), *rest = terms
+    total = x[first]
     if factor != 1:
         total = b.mul(total, b.const(factor, like=total))
-    for factor, e in rest:
+    for factor, k in rest:
+        e = x[k]
         total = b.add(total, e) if factor == 1 else b.fma(e, b.const(factor, like=e), total)
     return total
 

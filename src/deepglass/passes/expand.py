@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..graph.graph import Graph, Node, like
+from ..graph.graph import Graph, Node, ancestors, like
 from ..graph.kinds import Composite
 from ..graph.tensor import Tensor, read
 
@@ -12,13 +12,19 @@ def expand(graph: Graph) -> Graph:
 
     y = relu(x)    -->    y = maximum(x, broadcast(0))
     """
-    while any(isinstance(n.op.kernel, Composite) for n in graph.nodes()):
-        graph = graph.rewrite(_expand_node)
-    return graph
+    done: dict[int, Node] = {}  # nodes without composites, by the id of what they stand for
 
+    def rule(node: Node, inputs: tuple[Node, ...]) -> Node:
+        if isinstance(node.op.kernel, Composite):
+            with node.trace.resume(node):
+                whole = read(node.op.kernel.expand(*map(Tensor.of, inputs), **node.params))
+            for part in ancestors([whole], lambda n: n.id not in done):
+                if part.id not in done:
+                    done[part.id] = rule(part, tuple(done[i.id] for i in part.inputs))
+            new = done[whole.id]
+        else:
+            new = like(node, inputs)
+        done[new.id] = new
+        return new
 
-def _expand_node(node: Node, inputs: tuple[Node, ...]) -> Node:
-    if not isinstance(node.op.kernel, Composite):
-        return like(node, inputs)
-    with node.trace.resume(node):
-        return read(node.op.kernel.expand(*map(Tensor.of, inputs), **node.params))
+    return graph.rewrite(rule)

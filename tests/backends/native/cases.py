@@ -246,6 +246,20 @@ def pooling(n: int, c: int, h: int, w: int) -> Case:
     return Case(program(forward, backward, rows=b, chunk=1), memory)
 
 
+@case(("position",), ("memory",))
+def choices(where: str) -> Case:
+    """One of several values by its number: known where the axis is a block, else compared."""
+    memory, i, k = Memory(), axis("i", 21), axis("k", 3)
+    x, y = memory.buffer(21), memory.buffer(63)
+    numbers = memory.buffer(63, int64, np.arange(63) * 7 % 3)
+    number_ = iota((k, 1)) if where == "position" else load(numbers, (i, 3), (k, 1))
+    value = load(x, (i, 1))
+    options = value, call("neg", value), call("mul", value, number(3.0))
+    chosen = call("choose", number_, *options)
+    nest = ir.Nest((i, k), (store(y, (i, 3), (k, 1), value=chosen),), label=f"choose by {where}")
+    return Case(program(nest), memory)
+
+
 @case((2,), (3,), (4,), (5,), (-1,), (-3,))
 def strides(step: int) -> Case:
     """Strided, and reversed, loads and stores."""

@@ -36,7 +36,7 @@ def only(folder: Path) -> Path:
 
 def runs(function, *args):
     """Compile as a new process would, and run; return the result and whether code was made."""
-    executable._object.cache_clear()
+    executable._module.cache_clear()
     executable._loaded.cache_clear()
     program = dg.compile(function, backend="native").program(*args)
     return program([np.asarray(a) for a in args]).numpy(), "text" in program.seconds
@@ -182,7 +182,7 @@ def test_a_program_that_is_known_is_not_made_again(folder):
 
 def test_a_step_from_the_store_trains_like_the_one_that_was_made():
     def trained():
-        executable._object.cache_clear()
+        executable._module.cache_clear()
         dg.manual_seed(1)
         model = dg.nn.Sequential(
             dg.nn.Linear(5, 7), dg.nn.Tanh(), dg.nn.Dropout(0.2), dg.nn.Linear(7, 1)
@@ -293,7 +293,7 @@ def test_taps_are_found_again(folder):
     model = dg.nn.Sequential(dg.nn.Linear(5, 7), dg.nn.Tanh())
     seen = []
     for watched in (None, *[dg.taps.statistics(model, "*.output") for _ in range(2)]):
-        executable._object.cache_clear()
+        executable._module.cache_clear()
         step = dg.compile(model, backend="native", taps=watched)
         step(X)
         seen.append(("text" in step.latest.seconds, str(dict(step.taps)) if watched else ""))

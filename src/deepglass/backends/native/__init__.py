@@ -11,6 +11,7 @@ From the graph to loops, by `lower`:
     vocabulary  the words of scalar rules, spoken in loop IR
     recipe      how one root's elements are computed, as an expression over loop variables
     spans       loops over taps that leave out zeros around images
+    cookbook    recipes, worked out once for roots that are alike
     groups      which roots share loops, which loops share a pass over the rows
     slices      long sums of products, a slice after another
     bands       triangles: loops that leave out what lies beyond a diagonal
@@ -47,6 +48,7 @@ From loops to machine code, by `emit`:
 Running it:
 
     cpu         what this processor can do
+    codegen     machine code of modules, several at once
     executable  machine code in memory
     threads     the workers that run it
     plan        all that running a graph takes, made or kept from before

@@ -204,7 +204,8 @@ class _Arranging:
     def _turned(self, inputs: tuple[Node, ...]) -> tuple[Node, ...]:
         """The inputs of a node, where one that is seen row by row, such as the gradient of a
         flattened image, is copied into the order in which another one lies."""
-        known = next((x for x in inputs if x.id in self.orders.keys() - self.fixed), None)
+        laid = (x for x in inputs if x.id in self.orders and x.id not in self.fixed)
+        known = next(laid, None)
         if known is None:
             return inputs
         order, tile = self.orders[known.id], self.tiles[known.id]

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from math import inf
 
 from . import ir
+from .cookbook import number_of
 from .groups import Group
 from .layout import Layout, row_major
 from .recipe import Read, Recipe
@@ -41,6 +42,7 @@ class Half:
 
 
 Known = dict[Half, float]  # what an expression is everywhere else
+Reads = Mapping[tuple[int | None, ir.Index | None], Read]  # by number of the source, and position
 
 
 @dataclass(frozen=True)
@@ -68,12 +70,15 @@ class Bands:
         self.corners: dict[int, list[_Corner]] = {}
         self.halves: dict[int, Half] = {}  # by number of the group
         sums: dict[int, Half] = {}
+        self.readers: dict[int, list[tuple[Group, Read]]] = {}  # of a value, by its id
         for group in groups:
+            for read in group.reads:
+                self.readers.setdefault(read.source.id, []).append((group, read))
             found = self._of_sums(group)
             if found is not None:
                 sums[group.number] = found
         for group in reversed(groups):
-            half = sums.get(group.number) or self._of_readers(group, groups, kept)
+            half = sums.get(group.number) or self._of_readers(group, kept)
             if half is not None and _worth_cutting(group, half):
                 self.halves[group.number] = half
 
@@ -87,7 +92,8 @@ class Bands:
         """The half in which all sums of a group have all of their terms."""
         halves: list[set[Half]] = []
         for member in group.members:
-            reads = {(f"v{r.source.id}", _position(r)): r for r in member.reads}
+            numbers = {node.id: k for k, node in enumerate(member.sources)}
+            reads = {(numbers.get(r.source.id), _position(r)): r for r in member.reads}
             if member.accum is not None:
                 known = self._known(member.accum.expr, reads)
                 neutral = _NEUTRAL.get(member.accum.combine)
@@ -111,7 +117,7 @@ class Bands:
         layout = self.layout_of[root]
         return layout.axes("i") if layout == row_major(layout.shape) else ()
 
-    def _known(self, e: ir.Expr, reads: Mapping[tuple[str, ir.Index | None], Read]) -> Known:
+    def _known(self, e: ir.Expr, reads: Reads) -> Known:
         match e:
             case ir.Call("where", (condition, _, ir.Const(other))):
                 half = _half(condition)
@@ -120,7 +126,7 @@ class Bands:
                 known = {**self._known(a, reads), **self._known(b, reads)}
                 return {half: value for half, value in known.items() if value == 0}
             case ir.Load(buffer, index, None):
-                read = reads.get((buffer.name, index))
+                read = reads.get((number_of(buffer), index))
                 return self._of_read(read) if read else {}
         return {}
 
@@ -134,17 +140,16 @@ class Bands:
 
     # what is asked for
 
-    def _of_readers(self, group: Group, groups: Sequence[Group], kept: set[int]) -> Half | None:
+    def _of_readers(self, group: Group, kept: set[int]) -> Half | None:
         """The half of a group's values that others read, if they read no more."""
         roots = {m.root.id for m in group.members}
         if roots & kept:
             return None
         asked = {
             self._asked(read, reader)
-            for reader in groups
+            for root in roots
+            for reader, read in self.readers.get(root, ())
             if reader is not group
-            for read in reader.reads
-            if read.source.id in roots
         }
         return asked.pop() if len(asked) == 1 else None
 

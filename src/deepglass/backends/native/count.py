@@ -11,7 +11,7 @@ from .lower import ARENA
 from .nodes import IndexNode, Node, NodeTable
 from .work import reachable
 
-_MOVES = frozenset({"const", "iota", "load", "acc", "cast", "where"})
+_MOVES = frozenset({"const", "iota", "load", "acc", "cast", "where", "choose"})
 
 
 def kernel_of(nest: ir.Nest, phase: ir.Phase, level: int) -> Kernel:

@@ -72,18 +72,21 @@ def forced_cpu(kind: str) -> Cpu:
     return Cpu(*_FORCED[kind])
 
 
+WELL, QUICKLY = 2, 0  # how LLVM makes code
+
+
 @cache
 def _initialise() -> None:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
 
 
-def target_machine(cpu: Cpu, opt: int = 2) -> llvm.TargetMachine:
+def target_machine(cpu: Cpu, effort: int = WELL) -> llvm.TargetMachine:
     """Return LLVM's code generator for ``cpu`` (a new one: an engine takes it over)."""
     _initialise()
     target = llvm.Target.from_default_triple()
     return target.create_target_machine(
-        cpu=cpu.name, features=cpu.features, opt=opt, reloc="default", codemodel="jitdefault"
+        cpu=cpu.name, features=cpu.features, opt=effort, reloc="default", codemodel="jitdefault"
     )
 
 

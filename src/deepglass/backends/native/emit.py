@@ -3,8 +3,13 @@
     run(table, thread, threads, gate)   all threads enter together; a barrier between levels
     each(rows, thread, threads, gate)   run for one table after another; see `_EACH`
     alone(table), each_alone(rows)      the same for one thread
-    phase_p_q(table, thread, threads, gate)   the chunks of this thread, in order
+    work_n(table, thread, chunk)        nests in order, for one chunk of a phase
+    over_chunks(..., work, ...)         claims chunks for a thread and works on each
+    first_thread(..., work)             works if it is the first
     nest_n(lo, chunk, table, bases)     see `nest.py`; one function for all nests that do the same
+
+The nests, where the time is spent, make modules of their own. All others, the *frame*, run once
+per chunk or less, so LLVM makes their code quickly instead of well.
 
 Thread t of T takes the chunks [t*S/T, (t+1)*S/T) of S: contiguous memory, and nearly the same
 from phase to phase, so that a chunk tends to find its data in its core's cache. Chunks are
@@ -19,14 +24,15 @@ from dataclasses import dataclass, field
 
 from . import ir
 from .clock import stamped
-from .cpu import Cpu
+from .cpu import QUICKLY, WELL, Cpu
 from .likeness import likeness
 from .nest import Function, Rows, emit_nest
 from .schedule import schedule
 from .threads import BARRIER, CLAIMED_PHASES, claims_of
 
-PIECE = 150_000  # characters of nests that make a module
+PIECE = 75_000  # characters of nests that make a module
 _WHO = "ptr %table, i64 %thread, i64 %threads, ptr %gate"
+_SHARED = "ptr %work, i64 %chunks, i64 %most, i64 %phase"
 _RUN = f"define void @run({_WHO}) #0 {{"
 _ALONE = """\
 define void @alone(ptr %table) #0 {
@@ -63,10 +69,68 @@ done:
   ret void
 }
 """
+# A thread claims its own chunks, then those left of the thread after it, and so on; threads beyond
+# the first ``most`` have none. One that is alone counts for itself, and so does each in a phase
+# whose chunks cannot be claimed, which has the number -1.
+_PHASES = f"""\
+define internal void @first_thread({_WHO}, ptr %work) noinline #0 {{
+entry:
+  %first = icmp eq i64 %thread, 0
+  br i1 %first, label %work.it, label %done
+work.it:
+  call void %work(ptr %table, i64 0, i64 0)
+  br label %done
+done:
+  ret void
+}}
+
+define internal void @over_chunks({_WHO}, {_SHARED}) noinline #0 {{
+entry:
+  %fewer = icmp ult i64 %threads, %most
+  %workers = select i1 %fewer, i64 %threads, i64 %most
+  %together = icmp ugt i64 %workers, 1
+  %claimed.phase = icmp sge i64 %phase, 0
+  %several = and i1 %together, %claimed.phase
+  %owners = select i1 %several, i64 %workers, i64 1
+  %working = icmp ult i64 %thread, %workers
+  br i1 %working, label %share, label %done
+share:
+  %turn = phi i64 [ 0, %entry ], [ %following, %shared ]
+  %sum = add i64 %thread, %turn
+  %owner = urem i64 %sum, %workers
+  %before = mul i64 %owner, %chunks
+  %through = add i64 %before, %chunks
+  %start = udiv i64 %before, %workers
+  %stop = udiv i64 %through, %workers
+{claims_of("%claims", "%owner", "%phase")}
+  br label %claim
+claim:
+  %counted = phi i64 [ 0, %share ], [ %count, %work.it ]
+  br i1 %several, label %ask, label %take
+ask:
+  %asked = atomicrmw add ptr %claims, i64 1 monotonic
+  br label %take
+take:
+  %claimed = phi i64 [ %counted, %claim ], [ %asked, %ask ]
+  %count = add i64 %counted, 1
+  %chunk = add i64 %start, %claimed
+  %mine = icmp ult i64 %chunk, %stop
+  br i1 %mine, label %work.it, label %shared
+work.it:
+  call void %work(ptr %table, i64 %thread, i64 %chunk)
+  br label %claim
+shared:
+  %following = add i64 %turn, 1
+  %again = icmp ult i64 %following, %owners
+  br i1 %again, label %share, label %done
+done:
+  ret void
+}}
+"""
 
 
 @dataclass(frozen=True)
-class Module:
+class Written:
     """What is known of a program that was written as LLVM IR.
 
     Attributes:
@@ -84,13 +148,13 @@ class Module:
 
 
 def emit_program(
-    program: ir.Program, cpu: Cpu, give: Callable[[str], object], record: int | None = None
-) -> Module:
+    program: ir.Program, cpu: Cpu, give: Callable[[str, int], object], record: int | None = None
+) -> Written:
     """Write a program as modules that call one another's functions.
 
     Args:
-        give: called with the text of each module as soon as it is complete; the last has the
-            entries.
+        give: called with the text of each module as soon as it is complete, and with how
+            LLVM shall make its code (`WELL` or `QUICKLY`); the last has the entries.
         record: the slot of memory where the program leaves a stamp per nest and chunk (see
             `clock`), nests in the order of the program, chunks in theirs; none unless given.
     """
@@ -108,43 +172,59 @@ class _Made:
 
 
 @dataclass
+class _Serial:
+    """Calls of nests that the first thread makes, one after another, without a barrier."""
+
+    bases: dict[ir.Home, str] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+
+
+@dataclass
 class _ModuleEmitter:
     cpu: Cpu
-    give: Callable[[str], object]
+    give: Callable[[str, int], object]
     record: int | None
     stamps: int = 0
     cycles: float = 0.0
-    frame: list[str] = field(default_factory=list)  # phases, and declarations of nests given
+    frame: list[str] = field(default_factory=list)  # work, and declarations of nests
+    works: int = 0  # how many functions of work there are
+    serial: _Serial = field(default_factory=_Serial)
     made: dict[Hashable, _Made] = field(default_factory=dict)  # by what a nest does
     names: dict[str, str] = field(default_factory=dict)  # of the nest functions, by their text
     nests: list[str] = field(default_factory=list)
     piece: list[str] = field(default_factory=list)  # nests not given yet
-    declared: list[str] = field(default_factory=list)  # their declarations
     called: dict[str, str] = field(default_factory=dict)  # functions they call, by name
 
-    def module(self, program: ir.Program) -> Module:
+    def module(self, program: ir.Program) -> Written:
         body: list[str] = []
         barriers = 0
         first = True  # whether only the first thread has worked since the last barrier
         for number, level in enumerate(program.levels):
             alone = all(_single(phase) for phase in level)
             if number and not (alone and first):
+                body += self._serial()
                 body.append("  call void @barrier(ptr %gate, i64 %threads)")
                 barriers += 1
             first = alone
+            shared: list[str] = []
             for index, phase in enumerate(level):
-                name = f"phase_{number}_{index}"
-                self._phase(phase, name, index)
-                body.append(f"  call void @{name}({_WHO})")
+                shared += self._phase(phase, index)
+            if shared:  # the first thread's own work comes before what others can help with
+                body += [*self._serial(), *shared]
+        body += self._serial()
+        self._give_nests()
         entries = [_RUN, *body, "  ret void", "}", "", _EACH, _ALONE]
-        self._give([BARRIER, *self.frame, *entries])
-        return Module(self.cycles, barriers, tuple(self.nests), self.stamps)
+        frame = [BARRIER, _PHASES, *self.frame, *entries, _attributes(self.cpu)]
+        self.give("\n".join(frame), QUICKLY)
+        return Written(self.cycles, barriers, tuple(self.nests), self.stamps)
 
-    def _phase(self, phase: ir.Phase, name: str, index: int) -> None:
+    def _phase(self, phase: ir.Phase, index: int) -> list[str]:
+        """Emit the nests of a phase, which has this number in its level; return the instruction
+        that has threads share it, or note it as the first thread's own."""
         extent = phase.rows.extent if phase.rows else 1
         chunks, size = phase.chunk.extent, min(phase.chunk_size, extent)
         last = extent - (chunks - 1) * size
-        bases: dict[ir.Home, str] = {}
+        bases = self.serial.bases if _single(phase) else {}
         names: list[str] = []
         calls: dict[int, list[str]] = {}
         for count in sorted({last, size}):
@@ -153,15 +233,30 @@ class _ModuleEmitter:
             calls[count] = self._stamped([call for _, call in named], count, chunks, bases)
         self.nests += names
         self.stamps += chunks * len(phase.nests)
-        head = f"define internal void @{name}({_WHO}) noinline #0 {{"
-        pointers = _pointers(bases)
         if _single(phase):
-            self.frame += [head, *_on_first_thread(pointers, calls[last] if chunks else []), ""]
-        else:
-            found = _chunk_pointers(bases)
-            work = _one_chunk(chunks, size, found, calls[size], calls[last])
-            most = min([chunks, *[s.blocks for _, _, s in bases if s]])
-            self.frame += [head, *_over_chunks(chunks, index, most, pointers, work), ""]
+            self.serial.calls += calls[last] if chunks else []
+            return []
+        name = self._work(_one_chunk(chunks, size, _pointers(bases), calls[size], calls[last]))
+        most = min([chunks, *[s.blocks for _, _, s in bases if s]])
+        claimed = index if index < CLAIMED_PHASES else -1
+        numbers = f"i64 {chunks}, i64 {most}, i64 {claimed}"
+        return [f"  call void @over_chunks({_WHO}, ptr @{name}, {numbers})"]
+
+    def _serial(self) -> list[str]:
+        """The instruction that has the first thread do what was noted as its own."""
+        serial, self.serial = self.serial, _Serial()
+        if not serial.calls:
+            return []
+        name = self._work(_one_chunk(1, 1, _pointers(serial.bases), serial.calls, serial.calls))
+        return [f"  call void @first_thread({_WHO}, ptr @{name})"]
+
+    def _work(self, lines: list[str]) -> str:
+        """Emit a function of the frame; return its name."""
+        self.works += 1
+        name = f"work_{self.works}"
+        head = f"define internal void @{name}(ptr %table, i64 %thread, i64 %chunk) noinline #0 {{"
+        self.frame += [head, *lines]
+        return name
 
     def _call(
         self,
@@ -213,18 +308,18 @@ class _ModuleEmitter:
             label = " ".join(f"{nest.label} {nest.layer}".split())
             self.piece.append(f"; {label}\ndefine void @{name}{function.text}")
             pointers = ", ptr" * len(function.bases)
-            self.declared.append(f"declare void @{name}(i64, i64, ptr{pointers})")
+            self.frame.append(f"declare void @{name}(i64, i64, ptr{pointers})")
             self.called.update(function.functions)
             if sum(map(len, self.piece)) > PIECE:
-                self.frame += self.declared
-                self._give([])
+                self._give_nests()
         return name
 
-    def _give(self, frame: list[str]) -> None:
-        """Give the nests at hand as a module, with what else belongs there."""
-        parts = [*self.called.values(), *self.piece, *frame, _attributes(self.cpu)]
-        self.give("\n".join(parts))
-        self.piece, self.declared, self.called = [], [], {}
+    def _give_nests(self) -> None:
+        """Give the nests at hand as a module."""
+        if self.piece:
+            parts = [*self.called.values(), *self.piece, _attributes(self.cpu)]
+            self.give("\n".join(parts), WELL)
+            self.piece, self.called = [], {}
 
 
 def _attributes(cpu: Cpu) -> str:
@@ -241,23 +336,19 @@ def _single(phase: ir.Phase) -> bool:
 
 
 def _pointers(bases: dict[ir.Home, str]) -> list[str]:
-    """Instructions that find the buffers of a phase."""
+    """Instructions that find buffers.
+
+    Of memory for the rows of a chunk, the first row of all would stand so far before the thread's
+    block that row ``%lo`` stands at its start."""
     lines = []
+    for slot in dict.fromkeys(slot for slot, _, _ in bases):
+        lines += [
+            f"  %slot{slot} = getelementptr ptr, ptr %table, i64 {slot}",
+            f"  %memory{slot} = load ptr, ptr %slot{slot}, align 8",
+        ]
     for (slot, offset, scratch), name in bases.items():
         found = f"{name}.all" if scratch else name
-        lines += [
-            f"  {name}.slot = getelementptr ptr, ptr %table, i64 {slot}",
-            f"  {name}.start = load ptr, ptr {name}.slot, align 8",
-            f"  {found} = getelementptr i8, ptr {name}.start, i64 {offset}",
-        ]
-    return lines
-
-
-def _chunk_pointers(bases: dict[ir.Home, str]) -> list[str]:
-    """Instructions that find the memory for the rows of a chunk: the first row of all would
-    stand so far before the thread's block that row ``%lo`` stands at its start."""
-    lines = []
-    for (_, _, scratch), name in bases.items():
+        lines.append(f"  {found} = getelementptr i8, ptr %memory{slot}, i64 {offset}")
         if scratch:
             lines += [
                 f"  {name}.block = mul i64 %thread, {scratch.block}",
@@ -268,92 +359,22 @@ def _chunk_pointers(bases: dict[ir.Home, str]) -> list[str]:
     return lines
 
 
-def _on_first_thread(pointers: list[str], calls: list[str]) -> list[str]:
-    return [
-        "entry:",
-        "  %first = icmp eq i64 %thread, 0",
-        "  br i1 %first, label %work, label %done",
-        "work:",
-        "  %lo = add i64 0, 0",
-        "  %chunk = add i64 0, 0",
-        *pointers,
-        *calls,
-        "  br label %done",
-        "done:",
-        "  ret void",
-        "}",
-    ]
-
-
 def _one_chunk(
     chunks: int, size: int, pointers: list[str], full: list[str], last: list[str]
 ) -> list[str]:
     """The work on ``%chunk``; the last chunk of all may be a shorter variant."""
-    lines = [f"  %lo = mul i64 %chunk, {size}", *pointers]
+    lines = ["entry:", f"  %lo = mul i64 %chunk, {size}", *pointers]
+    end = ["  ret void", "}", ""]
     if full == last:
-        return [*lines, *full, "  br label %next"]
+        return [*lines, *full, *end]
     return [
         *lines,
         f"  %ragged = icmp eq i64 %chunk, {chunks - 1}",
         "  br i1 %ragged, label %last, label %full",
         "full:",
         *full,
-        "  br label %next",
+        "  ret void",
         "last:",
         *last,
-        "  br label %next",
-    ]
-
-
-def _over_chunks(
-    chunks: int, index: int, most: int, pointers: list[str], work: list[str]
-) -> list[str]:
-    """Claim chunks: this thread's, then those left of the thread after it, and so on.
-
-    Threads beyond the first ``most`` have none.
-
-    A thread that is alone counts for itself, as does any in phases beyond the claimed ones.
-    """
-    claimed = index < CLAIMED_PHASES
-    return [
-        "entry:",
-        *pointers,
-        f"  %workers = call i64 @llvm.umin.i64(i64 %threads, i64 {max(most, 1)})",
-        f"  %several = icmp ugt i64 %workers, {1 if claimed else 2**32}",
-        "  %owners = select i1 %several, i64 %workers, i64 1",
-        "  %working = icmp ult i64 %thread, %workers",
-        "  br i1 %working, label %share, label %done",
-        "share:",
-        "  %turn = phi i64 [ 0, %entry ], [ %following, %shared ]",
-        "  %sum = add i64 %thread, %turn",
-        "  %owner = urem i64 %sum, %workers",
-        f"  %before = mul i64 %owner, {chunks}",
-        f"  %through = add i64 %before, {chunks}",
-        "  %start = udiv i64 %before, %workers",
-        "  %stop = udiv i64 %through, %workers",
-        *claims_of("%claims", "%owner", index),
-        "  br label %claim",
-        "claim:",
-        "  %counted = phi i64 [ 0, %share ], [ %count, %next ]",
-        "  br i1 %several, label %ask, label %take",
-        "ask:",
-        "  %asked = atomicrmw add ptr %claims, i64 1 monotonic",
-        "  br label %take",
-        "take:",
-        "  %claimed = phi i64 [ %counted, %claim ], [ %asked, %ask ]",
-        "  %count = add i64 %counted, 1",
-        "  %chunk = add i64 %start, %claimed",
-        "  %mine = icmp ult i64 %chunk, %stop",
-        "  br i1 %mine, label %work, label %shared",
-        "work:",
-        *work,
-        "next:",
-        "  br label %claim",
-        "shared:",
-        "  %following = add i64 %turn, 1",
-        "  %again = icmp ult i64 %following, %owners",
-        "  br i1 %again, label %share, label %done",
-        "done:",
-        "  ret void",
-        "}",
+        *end,
     ]

@@ -7,6 +7,7 @@ are, and how many lanes lie beyond the axis. The unit is a full vector instructi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import gcd, log2, prod
@@ -453,9 +454,10 @@ class _Model:
         cost = cost + points * self._of_choice([3.0 * len(shape.combines) * a for a in across])
         if shape.combines:
             cost = cost + 0.5 * self.blocks.prod(axis=1) + 4.0
-        for item in shape.work.ending + shape.work.stores:
-            slots = self._of_choice([_slots(shape, item, e) * e.size(shape) for e in ends])
-            cost = cost + slots * self._points(item, self.blocks)
+        ending = Counter(shape.work.ending)
+        for item, times in (*ending.items(), *((store, 1) for store in shape.work.stores)):
+            slots = [times * _slots(shape, item, e) * e.size(shape) for e in ends]
+            cost = cost + self._of_choice(slots) * self._points(item, self.blocks)
         return np.asarray(cost)
 
     def _points(self, item: Item, widths: Array) -> Array:
@@ -474,5 +476,5 @@ class _Model:
             if axis < widths.shape[1]:
                 step = abs(item.step(axis)) if item.element and axis not in item.scattered else 0
                 groups.setdefault(step or -1 - axis, []).append(axis)
-        for step, axes in groups.items():
-            yield max(step, 0), 1 + (widths[:, axes] - 1).sum(axis=1)
+        for step, (axis, *others) in groups.items():
+            yield max(step, 0), widths[:, axis] + sum(widths[:, other] - 1 for other in others)

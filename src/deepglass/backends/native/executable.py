@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -14,7 +14,8 @@ import numpy as np
 
 from ..measured import Stopwatch
 from . import ir, threads
-from .cpu import Cpu, host, target_machine
+from .codegen import Module
+from .cpu import Cpu, host, target_machine, usable_cpus
 from .emit import emit_program
 
 _WORTH_SHARING = 12_000  # cycles of work below which waking other threads costs more than it saves
@@ -48,7 +49,7 @@ def generate(
 ) -> Code:
     """Return the machine code of a program.
 
-    While Python writes the text of a piece, LLVM makes machine code of the one before.
+    While Python writes the text of a piece, LLVM makes machine code of those before.
 
     Args:
         program: what to run. Nests that have a schedule keep it.
@@ -57,16 +58,19 @@ def generate(
         watch: is told how long writing the text took, and then waiting for machine code.
     """
     cpu, watch = cpu or host(), watch or Stopwatch()
-    pieces: list[Future[bytes]] = []
-    with ThreadPoolExecutor(max_workers=1) as worker:
+    pieces: list[Module] = []
+    with ThreadPoolExecutor(max_workers=len(usable_cpus())) as workers:
+
+        def give(text: str, effort: int) -> None:
+            pieces.append(_module(text, cpu, effort))
+            workers.submit(pieces[-1].make)
+
         with watch("text"):
-            module = emit_program(
-                program, cpu, lambda text: pieces.append(worker.submit(_object, text, cpu)), record
-            )
+            facts = emit_program(program, cpu, give, record)
         with watch("machine code"):
-            objects = tuple(piece.result() for piece in pieces)
-    shared = module.cycles > _WORTH_SHARING + _BARRIER * module.barriers
-    return Code(objects, shared, module.barriers, module.nests, module.stamps)
+            objects = tuple(piece.code() for piece in pieces)
+    shared = facts.cycles > _WORTH_SHARING + _BARRIER * facts.barriers
+    return Code(objects, shared, facts.barriers, facts.nests, facts.stamps)
 
 
 class Executable:
@@ -112,24 +116,10 @@ class Executable:
             self._each_alone(address)
 
 
-def assembly(text: str, cpu: Cpu) -> str:
-    """Return a module's machine code as assembly text."""
-    return str(target_machine(cpu).emit_assembly(_parse(text)))
-
-
-def _parse(text: str) -> llvm.ModuleRef:
-    module = llvm.parse_assembly(text)
-    module.verify()
-    return module
-
-
 @lru_cache(maxsize=64)
-def _object(text: str, cpu: Cpu) -> bytes:
-    """Return the machine code of a module.
-
-    The nests are emitted as they shall run, so no optimisation pass but those of the code
-    generator is needed."""
-    return bytes(target_machine(cpu).emit_object(_parse(text)))
+def _module(text: str, cpu: Cpu, effort: int) -> Module:
+    """Equal modules are compiled once."""
+    return Module(text, cpu, effort)
 
 
 @lru_cache(maxsize=32)

@@ -91,16 +91,16 @@ class Evaluator:
 
     def placed(self, depth: int, key: Hashable, make: Callable[[], T]) -> T:
         """Return what ``make`` emits, once per key, in the loop at ``depth``."""
-        scope = self.scopes[depth]
-        section = scope.head
-        if depth == len(self.scopes) - 1 and key not in section.values:
-            section = scope.body
-        if key not in section.values:
+        scope, innermost = self.scopes[depth], depth == len(self.scopes) - 1
+        found: T | None = scope.head.values.get(key)
+        if found is None and innermost:
+            found = scope.body.values.get(key)
+        if found is None:
+            section = scope.body if innermost else scope.head
             before = self._depth, self._section
             self._enter(depth, section)
-            section.values[key] = make()
+            found = section.values[key] = make()
             self._enter(*before)
-        found: T = section.values[key]
         return found
 
     def depth_of(self, node: Node) -> int:
@@ -135,8 +135,8 @@ class Evaluator:
         return self.place.vector in node.axes
 
     def _key(self, node: Node) -> Hashable:
-        place = self.place
-        at = tuple(place.positions[a][:2] for a in node.axes)
+        place, positions = self.place, self.place.positions
+        at = tuple([positions[a][:2] for a in node.axes])
         lanes = (place.vector, place.lanes, place.valid) if self.varies(node) else None
         # an accumulator's value differs between points that agree in the node's axes
         reads = tuple(v.text for v in self.accumulators.values()) if node.pinned else None
@@ -153,6 +153,10 @@ class Evaluator:
             condition = self.value(node.args[0])
             if condition.known is not None and len(set(condition.known)) == 1:
                 return self.value(node.args[1 if condition.known[0] else 2])
+        if node.kind == "choose":
+            at = self.value(node.args[0])
+            if at.known is not None and len(set(at.known)) == 1:
+                return self.value(node.args[1 + at.known[0]])
         if node.kind in ops.COMPARISONS:
             outcome = self.place.outcome(node)
             if outcome is not None:
@@ -169,7 +173,7 @@ class Evaluator:
     def _call(self, node: Node) -> Value:
         args = self._same_width(node, [self.value(a) for a in node.args])
         if any(a.lanes > 1 for a in args):
-            choice = node.kind == "where" and args[0].lanes == 1
+            choice = node.kind in ("where", "choose") and args[0].lanes == 1
             args = [a if choice and i == 0 else self.splat(a) for i, a in enumerate(args)]
         if node.kind in ("floordiv", "mod") and not node.dtype.is_float:
             bounds = self.place.bounds(node.args[0])
@@ -183,9 +187,10 @@ class Evaluator:
 
     def _same_width(self, node: Node, args: list[Value]) -> list[Value]:
         """Give int64 operands one width: 32 bits if all are narrow and so is the result."""
+        if node.kind == "cast" or not any(a.dtype is int32 for a in args):
+            return args
         wide = [n.dtype is int64 for n in node.args]
-        narrow = any(a.dtype is int32 and w for a, w in zip(args, wide, strict=True))
-        if not narrow or node.kind == "cast":
+        if not any(a.dtype is int32 and w for a, w in zip(args, wide, strict=True)):
             return args
         small = node.kind in ops.COMPARISONS or fits(self.place.bounds(node))
         small = small and all(fits(self.place.bounds(n)) for n in node.args if n.dtype is int64)
@@ -342,7 +347,8 @@ class Evaluator:
             position = self.place.positions[axis]
             offset += factor * position.offset
             if position.base:
-                total = self._accumulated(total, self._scaled(position, factor), position.depth)
+                part = self._scaled(position.depth, position.base, factor)
+                total = self._accumulated(total, part, position.depth)
         if total is None:
             return constant(offset, int64)
         return self._plus(total, constant(offset, int64))
@@ -353,10 +359,9 @@ class Evaluator:
         key = ("sum", total.text, part.text)
         return self.placed(depth, key, lambda: self.writer.binary("add", total, part))
 
-    def _scaled(self, position: Position, factor: int) -> Value:
-        base = Value(position.base, int64)
-        key = ("scaled", position.base, factor)
-        return self.placed(position.depth, key, lambda: self._times(base, factor))
+    def _scaled(self, depth: int, base: str, factor: int) -> Value:
+        key = ("scaled", base, factor)
+        return self.placed(depth, key, lambda: self._times(Value(base, int64), factor))
 
     # addresses
 
@@ -368,12 +373,17 @@ class Evaluator:
         if buffer.slot != STACK:
             pointer = self.bases.setdefault(buffer.home, f"%base{len(self.bases)}")
         offset = index.constant
-        for axis, factor in sorted(index.terms, key=lambda t: self.place.positions[t[0]].depth):
+        moving: list[tuple[int, str, int]] = []  # depth, base and factor
+        for axis, factor in index.terms:
             position = self.place.positions[axis]
             offset += factor * position.offset
             if position.base:
-                by = self._scaled(position, factor)
-                pointer = self.advance(pointer, buffer, by, position.depth)
+                moving.append((position.depth, position.base, factor))
+        if moving:
+            key = ("moved", pointer, buffer.dtype.bytes, *moving)
+            start = pointer
+            depth = max(moving)[0]
+            pointer = self.placed(depth, key, lambda: self._moved(start, buffer, moving))
         for value, factor in lanes.starts:
             if value.known is not None:
                 offset += factor * value.known[0]
@@ -381,6 +391,12 @@ class Evaluator:
                 pointer = self.advance(pointer, buffer, self._times(value, factor), self._depth)
         if offset:
             pointer = self.advance(pointer, buffer, constant(offset, int64), self._depth)
+        return pointer
+
+    def _moved(self, pointer: str, buffer: Buffer, moving: list[tuple[int, str, int]]) -> str:
+        """The pointer moved along axes, each in the loop that first knows it."""
+        for depth, base, factor in sorted(moving, key=lambda m: m[0]):
+            pointer = self.advance(pointer, buffer, self._scaled(depth, base, factor), depth)
         return pointer
 
     def advance(self, pointer: str, buffer: Buffer, by: Value, depth: int | None = None) -> str:

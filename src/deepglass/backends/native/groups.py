@@ -111,7 +111,7 @@ class Grouping:
         self.of: dict[int, Group] = {}  # by id of the root
         self._readers: dict[int, dict[int, Group]] = {}  # by id of what is read, by number
         self._passes: dict[Loops, list[Group]] = {}  # groups of sums
-        self._before: dict[int, set[int]] = {}  # all groups a group depends on
+        self._before: list[int] = []  # the groups each depends on, a bit for each number
 
     def add(self, recipe: Recipe, aside: bool = False, settled: bool = False) -> None:
         """Put ``recipe`` into a group it may join, or one of its own.
@@ -136,7 +136,7 @@ class Grouping:
         else:
             group = Group([recipe], len(self.groups), aside, settled)
             self.groups.append(group)
-            self._before[group.number] = set()
+            self._before.append(0)
             if recipe.accum is not None:
                 self._passes[loops].append(group)
         self.of[recipe.root.id] = group
@@ -148,10 +148,12 @@ class Grouping:
     def order(self, first: Group, second: Group) -> None:
         """Have ``first`` done before ``second``."""
         second.after.add(first.number)
-        grown = {first.number} | self._before[first.number]
-        for number, before in self._before.items():
-            if number == second.number or second.number in before:
-                before |= grown
+        grown = 1 << first.number | self._before[first.number]
+        self._before[second.number] |= grown
+        if second is not self.groups[-1]:
+            for number, before in enumerate(self._before):
+                if before >> second.number & 1:
+                    self._before[number] = before | grown
 
     def readers(self, node: Node) -> list[Group]:
         """Return the groups that read ``node`` from memory."""
@@ -162,12 +164,14 @@ class Grouping:
         return [self.groups[number] for number in group.after]
 
     def depends(self, group: Group, on: Group) -> bool:
-        return on.number in self._before[group.number]
+        return bool(self._before[group.number] >> on.number & 1)
 
     def _may_join(self, recipe: Recipe, group: Group, needed: set[int]) -> bool:
         if group.alone or isinstance(recipe.root.op.kernel, ALONE):
             return False
-        if recipe.axes != group.axes or any(group.number in self._before[n] for n in needed):
+        if recipe.axes != group.axes:
+            return False
+        if any(self.depends(self.groups[n], on=group) for n in needed):
             return False
         mine = [r for r in recipe.reads if group.holds(r.source)]
         if recipe.accum is not None:
@@ -181,14 +185,16 @@ class Grouping:
 
     def sorted(self) -> list[Group]:
         """Return the groups so that each comes after those it depends on."""
-        return sorted(self.groups, key=lambda g: (len(self._before[g.number]), g.number))
+        return sorted(self.groups, key=lambda g: (self._before[g.number].bit_count(), g.number))
 
     def sorted_apart(self) -> list[Group]:
         """Return the groups as if there were none aside, in order, then those aside, in order."""
 
+        aside = sum(1 << g.number for g in self.groups if g.aside)
+
         def earlier(group: Group) -> int:
-            numbers = self._before[group.number]
-            return sum(self.groups[n].aside <= group.aside for n in numbers)
+            before = self._before[group.number]
+            return (before if group.aside else before & ~aside).bit_count()
 
         return sorted(self.groups, key=lambda g: (g.aside, earlier(g), g.number))
 
@@ -296,15 +302,19 @@ def _assign(grouping: Grouping, settled: bool, first: int, updated: dict[int, No
             used.add((group.level, group.rows))
     for group in part:
         group.level = _level(group, group.rows, grouping.before(group), first, updated)
+    waiting: dict[int, list[Group]] = {}
+    for later in grouping.groups:
+        for group in grouping.before(later):
+            if later.aside <= group.aside:
+                waiting.setdefault(group.number, []).append(later)
     for group in reversed(part):
-        _join_readers(group, grouping, updated)
+        _join_readers(group, waiting.get(group.number, []), updated)
     return max((g.level + 1 for g in part), default=first)
 
 
-def _join_readers(group: Group, grouping: Grouping, updated: dict[int, Node]) -> None:
+def _join_readers(group: Group, later: Sequence[Group], updated: dict[int, Node]) -> None:
     """Move a group to the pass that all who wait for it share, if there is one: then what it
     computes need not be kept until there."""
-    later = [g for g in grouping.groups if group.number in g.after and g.aside <= group.aside]
     if later and all(
         (g.settled, g.level) == (group.settled, later[0].level)
         and group.rows == g.rows is not None

@@ -178,6 +178,7 @@ _MEANING: dict[str, Any] = {
     "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal,
     "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor, "not": _not,
     "shl": np.left_shift, "shr": lambda a, b: _logical_shift(a, b), "where": np.where,
+    "choose": lambda at, *options: np.choose(at, np.broadcast_arrays(at, *options)[1:]),
 }  # fmt: skip
 
 

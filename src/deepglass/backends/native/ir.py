@@ -172,7 +172,7 @@ OPS = frozenset(
         *("floor", "round", "pow", "exp", "expm1", "log", "log1p", "sqrt", "rsqrt", "tanh"),
         *("sigmoid", "sin", "cos", "erf"),
         *("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "xor", "not", "shl", "shr"),
-        *("where", "cast"),
+        *("where", "choose", "cast"),
     }
 )
 

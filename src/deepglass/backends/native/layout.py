@@ -16,14 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import log, prod
 from typing import TypeVar
 
 from ...graph.kinds import Border, Order
 from ...graph.types import Shape
 from .ir import Axis, Index
-from .vocabulary import LoopVocabulary, add_index, as_index, index_of, scale_index
+from .vocabulary import LoopVocabulary, add_index, as_index, index_of, scale_index, total_index
 
 T = TypeVar("T")
 Indices = tuple[Index, ...]
@@ -99,14 +99,18 @@ class Layout:
 
     def position(self, index: Sequence[Index]) -> Index:
         """Where an element stands in memory."""
-        total, stride = Index(), 1
+        places = [(self._place(part, index), stride) for part, stride in self._strides]
+        start = sum(self.border[part.axis][0] * stride for part, stride in self._strides)
+        return total_index(places, start)
+
+    @cached_property
+    def _strides(self) -> list[tuple[Part, int]]:
+        """Elements from one step of a part to the next, innermost first."""
+        found, stride = [], 1
         for part in reversed(_joined(self.parts)):
-            place = self._place(part, index)
-            before = self.border[part.axis][0]
-            total = add_index(total, scale_index(place, stride))
-            total = add_index(total, Index(constant=before * stride))
+            found.append((part, stride))
             stride *= self._length(part)
-        return total
+        return found
 
     def _axis(self, part: Part, letter: str, places: Places) -> Axis:
         whole = part.extent == self.shape[part.axis]

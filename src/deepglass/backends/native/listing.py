@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from ...errors import BackendError
+from .codegen import assembly
 from .cpu import Cpu, host
 from .emit import emit_program
-from .executable import assembly
 from .ir import Program
 
 LANGUAGES = ("loops", "llvm", "assembly")
@@ -42,9 +42,11 @@ def listing(loops: Program, language: str, kernel: int | None) -> str:
 def text_of(program: Program, language: str, cpu: Cpu | None = None) -> tuple[str, tuple[str, ...]]:
     """Return LLVM IR or assembly of a program, and the name of the function of each nest."""
     cpu, texts = cpu or host(), list[str]()
-    module = emit_program(program, cpu, texts.append)
-    if language == "assembly":
-        texts = [assembly(text, cpu) for text in texts]
+
+    def give(text: str, effort: int) -> None:
+        texts.append(assembly(text, cpu, effort) if language == "assembly" else text)
+
+    module = emit_program(program, cpu, give)
     return "\n".join(texts), module.nests
 
 

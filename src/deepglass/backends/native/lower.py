@@ -12,12 +12,15 @@ from ...graph.kinds import Contraction, Host, Leaf, Scatter, Section
 from .arrange import arrange
 from .bands import Bands, band_width, in_bands
 from .border import clear
+from .cookbook import Cookbook, placed
 from .groups import Group, Grouping, assign_levels, at_own_element, in_own_row
 from .ir import (
+    Accum,
     Axis,
     Buffer,
     Call,
     Const,
+    Expr,
     HostCall,
     Index,
     Nest,
@@ -83,12 +86,13 @@ class _Lowering:
         self.passing: dict[Pass, list[tuple[Node, Lifetime]]] = {}  # bytes of a row
 
     def run(self) -> Lowered:
-        recipes = {n.id: make(n, self._evaluator()) for n in self.roots}
+        book = Cookbook(self.stored, self.layouts)
         for root in self.roots:
             settled = root.id in self.settled
-            self.grouping.add(recipes[root.id], root.id in self.aside, settled)
+            self.grouping.add(book.recipe(root), root.id in self.aside, settled)
+        on_host = [g for g in self.grouping.groups if g.on_host]
         for state, value in self.graph.updates:
-            self._update(state, value)
+            self._update(state, value, on_host)
         self.first = assign_levels(self.grouping, self.in_place)
         self.bands = self._find_bands()
         self._slot_buffers()
@@ -130,7 +134,7 @@ class _Lowering:
 
     # State ----------------------------------------------------------------------------
 
-    def _update(self, state: Node, value: Node) -> None:
+    def _update(self, state: Node, value: Node, on_host: Sequence[Group]) -> None:
         """Let ``value`` overwrite ``state`` in place if everybody who reads the old value can
         do so before; otherwise it is copied there at the end.
 
@@ -138,7 +142,7 @@ class _Lowering:
         """
         writer = self.grouping.of[value.id]
         readers = self.grouping.readers(state)
-        before = [g for g in self.grouping.groups if g.on_host and g not in readers] + readers
+        before = [g for g in on_host if g not in readers] + readers
         for group in before:
             if group is writer:
                 old = [r for r in group.reads if r.source is state]
@@ -330,7 +334,7 @@ class _Lowering:
         if wish and wish.sections:
             places = (without_ones(root.type.shape, s.places) for s in wish.sections)
             sections = (replace(s, places=p) for s, p in zip(wish.sections, places, strict=True))
-            return [self._nest(group, section) for section in sections]
+            return [self._section(group, section) for section in sections]
         nest, size, half = self._nest(group), self._slice(group), self.bands.of(group)
         if not size:
             return [nest] if half is None else list(in_bands(nest, half))
@@ -342,18 +346,35 @@ class _Lowering:
             cut = partial(in_slices, size=size, outside=group.members[0].outside)
         return sliced(nest, cut, self.buffers[root.id], where)
 
-    def _nest(self, group: Group, section: Section | None = None) -> Nest:
+    def _nest(self, group: Group) -> Nest:
+        stores: list[Store] = []
+        accums: list[Accum] = []
+        computed: dict[int, tuple[Index, Expr]] = {}
+        for recipe in group.members:
+            root, layout = recipe.root, self.layouts.of(recipe.root)
+            accum, element = placed(recipe, self._buffer, computed)
+            where = layout.position(layout.at())
+            computed[root.id] = where, element
+            accums += [] if accum is None else [accum]
+            if root.id in self.buffers:
+                aside = root.id in self.watched
+                stores.append(Store(self.buffers[root.id], where, element, aside=aside))
+        spans = group.members[0].spans
+        loops = group.axes, tuple(stores), group.over, tuple(accums)
+        return Nest(*loops, tiles=group.tiles, spans=spans)
+
+    def _section(self, group: Group, section: Section) -> Nest:
+        """The loops over a section of the results, which has a recipe of its own."""
         evaluator = self._evaluator()
         recipes, stores = [], []
-        places = section.places if section else ()
         for member in group.members:
             recipe = make(member.root, evaluator, section)
             layout = self.layouts.of(member.root)
-            at = with_ones(member.root.type.shape, layout.at("i", places))
+            at = with_ones(member.root.type.shape, layout.at("i", section.places))
             evaluator.known[member.root.id, at] = result(recipe)
             recipes.append(recipe)
             if member.root.id in self.buffers:
-                where = layout.position(layout.at("i", places))
+                where = layout.position(layout.at("i", section.places))
                 aside = member.root.id in self.watched
                 target = self.buffers[member.root.id]
                 stores.append(Store(target, where, result(recipe), aside=aside))

@@ -32,22 +32,18 @@ def place(values: Sequence[Lifetime]) -> tuple[list[int], int]:
     ([0, 128, 0], 192)
     """
     offsets = [0] * len(values)
-    placed: list[int] = []
+    placed: list[tuple[int, int, int, int]] = []  # first and last level, start and end in memory
     total = 0
     for k in sorted(range(len(values)), key=lambda k: (-values[k].size, k)):
-        value = values[k]
-        size = aligned_size(value.size)
-        busy = sorted(
-            (offsets[j], offsets[j] + max(values[j].size, 1))
-            for j in placed
-            if values[j].first <= value.last and value.first <= values[j].last
-        )
+        first, last = values[k].first, values[k].last
+        size = aligned_size(values[k].size)
+        busy = sorted([(start, end) for f, t, start, end in placed if f <= last and first <= t])
         at = 0
         for start, end in busy:
             if at + size <= start:
                 break
             at = max(at, aligned_size(end))
         offsets[k] = at
-        placed.append(k)
+        placed.append((first, last, at, at + max(values[k].size, 1)))
         total = max(total, at + size)
     return offsets, total

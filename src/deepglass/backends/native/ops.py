@@ -68,6 +68,8 @@ def apply(w: Writer, op: str, args: list[Value], dtype: DType) -> Value:
         return folded
     if op in _FUNCTIONS:
         return _FUNCTIONS[op](w, args[0])
+    if op in _FLOAT_OPCODES and args[0].dtype.is_float:
+        return w.binary(_FLOAT_OPCODES[op], *args)
     match op, args:
         case "cast", [a]:
             return cast(w, a, dtype)
@@ -85,18 +87,27 @@ def apply(w: Writer, op: str, args: list[Value], dtype: DType) -> Value:
             return w.binary("xor", a, constant(_all_ones(a.dtype), a.dtype, a.lanes))
         case "where", [condition, a, b]:
             return w.select(condition, a, b)
+        case "choose", [at, *options]:
+            return _chosen(w, at, options, dtype)
         case (("maximum" | "minimum"), [a, b]):
             return extremum(w, op, a, b)
         case (("floordiv" | "mod"), [a, b]):
             return _float_division(w, op, a, b) if a.dtype.is_float else division(w, op, a, b)
         case _, [a, b] if op in COMPARISONS:
             return compare(w, op, a, b)
-        case _, [a, b] if a.dtype.is_float and op in _FLOAT_OPCODES:
-            return w.binary(_FLOAT_OPCODES[op], a, b)
         case _, [a, b] if not a.dtype.is_float and op in _INTEGER_OPCODES:
             return w.binary(_INTEGER_OPCODES[op], a, b)
     types = ", ".join(a.dtype.name for a in args)
     raise BackendError(f"{op}: not defined for ({types}); cast the operands to a type that has it.")
+
+
+def _chosen(w: Writer, at: Value, options: list[Value], dtype: DType) -> Value:
+    """The option that has the number ``at``, found by comparing."""
+    *others, result = options
+    for k, option in reversed(list(enumerate(others))):
+        found = apply(w, "eq", [at, constant(k, at.dtype, at.lanes)], bool_)
+        result = apply(w, "where", [found, option, result], dtype)
+    return result
 
 
 def compare(w: Writer, op: str, a: Value, b: Value) -> Value:

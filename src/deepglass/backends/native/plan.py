@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -101,11 +103,24 @@ def find_plan(recorded: Recorded, watch: Stopwatch) -> Plan:
         if kept is not None:
             return _unpacked(kept, recorded)
     begin = time.perf_counter()
-    plan = make_plan(recorded.optimized, watch)
+    with _nothing_collected():
+        plan = make_plan(recorded.optimized, watch)
     if key is not None and time.perf_counter() - begin > WORTH_KEEPING:
         with watch("store"):
             store.save(key, _packed(plan, recorded.optimized))
     return plan
+
+
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """Keep Python from looking for garbage in cycles: what compiling makes is much, and in use."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _key(recorded: Recorded) -> bytes | None:

@@ -66,6 +66,7 @@ class Recipe:
         spans: of the sum.
         outside: so many of the first loops of ``over`` visit pieces of the sum, each of which can
             be added to what is in memory.
+        sources: the stored values it loads from, for a recipe of a `cookbook.Cookbook`.
     """
 
     root: Node
@@ -79,6 +80,7 @@ class Recipe:
     outside: int = 0
     spans: tuple[Span, ...] = ()
     reads: list[Read] = field(default_factory=list)
+    sources: tuple[Node, ...] = ()
 
 
 def visited(shape: Shape, letter: str) -> tuple[tuple[Axis, ...], Indices]:
@@ -94,22 +96,16 @@ class Evaluator:
         stored: ids of the nodes in memory.
         layouts: how they lie there.
         buffer_of: the memory of a stored node.
-        known: expressions for nodes at the index the loops stand at, for nests that compute
-            several roots: (node id, index) to expression.
     """
 
     def __init__(
-        self,
-        stored: set[int],
-        layouts: Layouts,
-        buffer_of: Callable[[Node], Buffer],
-        known: dict[tuple[int, Indices], Expr] | None = None,
+        self, stored: set[int], layouts: Layouts, buffer_of: Callable[[Node], Buffer]
     ) -> None:
         self.b = LoopVocabulary()
         self.stored = stored
         self.layouts = layouts
         self.buffer_of = buffer_of
-        self.known: dict[tuple[int, Indices], Scalar] = dict(known or {})
+        self.known: dict[tuple[int, Indices], Scalar] = {}  # by id of the node, and index
         self.reads: list[Read] = []
 
     def value(self, node: Node, index: Sequence[Scalar]) -> Scalar:
@@ -117,9 +113,10 @@ class Evaluator:
         at = tuple(Index() if n == 1 else as_index(i)
                    for i, n in zip(index, node.type.shape, strict=True))  # fmt: skip
         key = (node.id, at)
-        if key not in self.known:
-            self.known[key] = self._find(node, at)
-        return self.known[key]
+        known = self.known.get(key)
+        if known is None:
+            known = self.known[key] = self._find(node, at)
+        return known
 
     def _find(self, node: Node, at: Indices) -> Scalar:
         if is_number(node):

@@ -102,15 +102,16 @@ done:
 """
 
 
-def claims_of(name: str, owner: str, phase: int) -> list[str]:
+def claims_of(name: str, owner: str, phase: str) -> str:
     """Instructions that find how many of an owner's chunks of a level's phase are claimed."""
-    return [
+    lines = [
         f"  {name}.row = mul i64 %threads, {phase}",
         f"  {name}.line = add i64 {name}.row, {owner}",
         f"  {name}.place = mul i64 {name}.line, {_LINE}",
         f"  {name}.far = add i64 {name}.place, {_CLAIMS}",
         f"  {name} = getelementptr i8, ptr %gate, i64 {name}.far",
     ]
+    return "\n".join(lines)
 
 
 _POOL = f"""\

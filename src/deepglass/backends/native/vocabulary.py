@@ -6,15 +6,13 @@ or an `Expr`. An index turns into a number where a rule computes with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import Any
 
 from ...graph.types import DType, bool_, int64
 from .ir import Axis, Call, Const, Expr, Index, Iota, Load, conjunction
 
 Scalar = Index | Expr
-Parts = tuple[tuple[Any, int], ...]  # axes or expressions, each with its factor
 
 
 def index_of(axis: Axis) -> Index:
@@ -23,22 +21,29 @@ def index_of(axis: Axis) -> Index:
 
 
 def add_index(x: Index, y: Index) -> Index:
-    constant = x.constant + y.constant
     if not y.terms and not y.loaded:
-        return x if not y.constant else Index(x.terms, constant, x.loaded)
+        return x if not y.constant else Index(x.terms, x.constant + y.constant, x.loaded)
     if not x.terms and not x.loaded:
-        return y if not x.constant else Index(y.terms, constant, y.loaded)
-    return Index(_added(x.terms, y.terms, by_name=True), constant, _added(x.loaded, y.loaded))
+        return y if not x.constant else Index(y.terms, x.constant + y.constant, y.loaded)
+    return total_index(((x, 1), (y, 1)))
 
 
-def _added(x: Parts, y: Parts, by_name: bool = False) -> Parts:
-    if not x or not y:
-        return x or y
-    total = dict(x)
-    for part, c in y:
-        total[part] = total.get(part, 0) + c
-    left = [(part, c) for part, c in total.items() if c]
-    return tuple(sorted(left, key=lambda t: t[0].name) if by_name else left)
+def total_index(parts: Iterable[tuple[Index, int]], constant: int = 0) -> Index:
+    """Return the sum of indices times factors, and of a constant."""
+    terms: dict[Axis, int] = {}
+    loaded: dict[Expr, int] = {}
+    for x, factor in parts:
+        constant += factor * x.constant
+        for axis, c in x.terms:
+            terms[axis] = terms.get(axis, 0) + factor * c
+        for expr, c in x.loaded:
+            loaded[expr] = loaded.get(expr, 0) + factor * c
+    by_name = sorted([t for t in terms.items() if t[1]], key=_name)
+    return Index(tuple(by_name), constant, tuple([t for t in loaded.items() if t[1]]))
+
+
+def _name(term: tuple[Axis, int]) -> str:
+    return term[0].name
 
 
 def scale_index(x: Index, factor: int) -> Index:
@@ -112,7 +117,7 @@ class LoopVocabulary:
 
     def sub(self, x: Scalar, y: Scalar) -> Scalar:
         if isinstance(x, Index) and isinstance(y, Index):
-            return add_index(x, scale_index(y, -1))
+            return total_index(((x, 1), (y, -1)))
         return self._call("sub", x, y)
 
     def mul(self, x: Scalar, y: Scalar) -> Scalar:
@@ -208,7 +213,7 @@ class LoopVocabulary:
 
     def _compare(self, op: str, x: Scalar, y: Scalar) -> Scalar:
         if isinstance(x, Index) and isinstance(y, Index):
-            difference = add_index(x, scale_index(y, -1))
+            difference = total_index(((x, 1), (y, -1)))
             known = bounds(difference)
             if known is not None:
                 always = _decided(op, *known)
@@ -265,6 +270,11 @@ class LoopVocabulary:
             return x if condition.value else y
         chosen = as_expr(x)
         return Call("where", (as_expr(condition), chosen, as_expr(y)), chosen.dtype)
+
+    def choose(self, at: Scalar, *options: Scalar) -> Scalar:
+        if isinstance(at, Index) and not at.terms and not at.loaded:
+            return options[at.constant]
+        return self._call("choose", at, *options, dtype=as_expr(options[0]).dtype)
 
     def guard(
         self, condition: Scalar, read: Callable[[], Scalar], other: float | int | bool

@@ -19,7 +19,8 @@ _LONG = 14  # slots of an expression whose steps wait for one another
 
 @dataclass(frozen=True)
 class Item:
-    """An instruction that is needed once per point of the axes it depends on.
+    """Instructions that are needed once per point of the axes they depend on: a load, a store, or
+    all arithmetic with the same axes.
 
     Attributes:
         axes: numbers of those axes.
@@ -65,9 +66,9 @@ class Work:
         body: per point of all axes.
         ending: to evaluate the stores' expressions.
         stores: the stores themselves.
-        choices: axes whose position alone decides a ``where``, or whether a load that it does not
-            move reads at all: in a block of them, each point computes only what it chooses, and
-            what points choose alike once.
+        choices: axes whose position alone decides a ``where`` or a ``choose``, or whether a load
+            that it does not move reads at all: in a block of them, each point computes only what it
+            chooses, and what points choose alike once.
         apart: no memory is both loaded and stored to, or joined.
         multiplies: every accumulator adds a product, which takes no instruction of its own.
         narrowest: bytes of the narrowest type that is computed with, 4 at least.
@@ -154,7 +155,7 @@ def reachable(roots: Iterable[Node]) -> list[Node]:
 def _deciding(node: Node) -> frozenset[int]:
     """The axes that decide a choice, if it depends on positions only; of a load's those that do
     not move it."""
-    if node.kind not in ("where", "load") or not node.args:
+    if node.kind not in ("where", "choose", "load") or not node.args:
         return frozenset()
     if any(n.kind in ("load", "acc") for n in reachable(node.args[:1])):
         return frozenset()
@@ -166,16 +167,17 @@ def _deciding(node: Node) -> frozenset[int]:
 
 
 def _items(roots: list[Node], fused: frozenset[int], ending: bool = False) -> tuple[Item, ...]:
-    items = []
+    items: list[Item] = []
+    weights: dict[frozenset[int], float] = {}
     for node in reachable(roots):
         axes = frozenset(node.axes)
-        chooses = node.kind == "where" and _deciding(node)
+        chooses = node.kind in ("where", "choose") and _deciding(node)
         if node.kind == "load" and node.index and node.buffer:
             item = _load(node, node.index, node.buffer.dtype.bytes)
             items.append(replace(item, axes=item.axes - _deciding(node)) if ending else item)
         elif node.kind not in _FREE and node.number not in fused and axes and not chooses:
-            items.append(Item(axes, _weight(node)))
-    return tuple(items)
+            weights[axes] = weights.get(axes, 0.0) + _weight(node)
+    return (*items, *(Item(axes, weight) for axes, weight in weights.items()))
 
 
 def _weight(node: Node) -> float:
