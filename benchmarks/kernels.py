@@ -21,7 +21,7 @@ import numpy as np
 from deepglass.backends.native import ir, threads
 from deepglass.backends.native.executable import Executable
 from deepglass.backends.native.peaks import best, copy_peak, fma_peak
-from deepglass.backends.native.slices import slice_of, sliced
+from deepglass.backends.native.slices import in_slices, slice_of, sliced
 from deepglass.graph.types import float32
 
 SECONDS = 0.25  # per figure
@@ -74,12 +74,12 @@ def matmul(new: Slots, form: str, m: int, n: int, k: int, chunk: int, batch: int
     nests = [ir.Nest(axes, (ir.Store(c, where, SUM),), (t,), accums)]
     size = slice_of(axes, (t,), 0, accums[0].expr)
     if size:
-        nests = sliced(nests[0], size, 0, c, where)
+        nests = sliced(nests[0], partial(in_slices, size=size, outside=0), c, where)
     return Kernel(tuple(nests), axes[0], chunk, 2 * batch * m * n * k)
 
 
 def square(form: str, n: int, new: Slots) -> Kernel:
-    return matmul(new, form, n, n, n, 64)
+    return matmul(new, form, n, n, n, 128)
 
 
 def elementwise(new: Slots, op: str, n: int, m: int) -> Kernel:
@@ -105,8 +105,8 @@ KERNELS: dict[str, Callable[[Slots], Kernel]] = {
     "x W^T        64x784 -> 128": lambda s: matmul(s, "dot", 64, 128, 784, 8),
     "dz^T x       128x64 -> 784": lambda s: matmul(s, "first", 128, 784, 64, 16),
     "dz W         64x128 -> 784": lambda s: matmul(s, "plain", 64, 784, 128, 8),
-    "x W^T        512x512x512": lambda s: matmul(s, "dot", 512, 512, 512, 32),
-    "x W          512x512x512": lambda s: matmul(s, "plain", 512, 512, 512, 32),
+    "x W^T        512x512x512": lambda s: matmul(s, "dot", 512, 512, 512, 64),
+    "x W          512x512x512": lambda s: matmul(s, "plain", 512, 512, 512, 64),
     "x^T y        512x512x512": lambda s: matmul(s, "first", 512, 512, 512, 64),
     "x W^T        4096x128 -> 512": lambda s: matmul(s, "dot", 4096, 512, 128, 64),
     "dz W         4096x512 -> 128": lambda s: matmul(s, "plain", 4096, 128, 512, 64),

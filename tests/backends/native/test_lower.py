@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import deepglass as dg
 from deepglass import nn
 from deepglass.backends.native.ir import Program
+from deepglass.backends.native.listing import text_of
 from deepglass.backends.native.memory import ALIGNMENT, Lifetime, place
 from deepglass.graph.tensor import Buffer
 from deepglass.nn import functional
@@ -65,6 +66,31 @@ def test_the_slope_of_an_activation_is_kept_instead_of_what_it_is_made_of():
     assert len(forward.stores) == 2
     others = [n for n in nests if n is not forward and "exp(" in str(n)]
     assert not any(axis.extent == 48 for n in others for axis in n.axes)
+
+
+def test_threads_share_columns_where_all_rows_read_a_large_factor():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((19, 300), "float32")
+    w, v = (rng.standard_normal(s, "float32") for s in ((300, 700), (700, 900)))
+    layers = dg.compile(lambda x, w, v: functional.relu(x @ w) @ v, backend="native")
+    program = layers.program(x, w, v).executable.loops
+    shared = [[phase.rows.extent for phase in level] for level in program.levels]
+    assert shared == [[700], [900]], "other columns are read behind a barrier"
+    exact = np.maximum(x.astype(float) @ w, 0) @ v
+    np.testing.assert_allclose(layers(x, w, v).numpy(), exact, atol=2e-3)
+
+
+def test_threads_share_rows_where_the_large_factor_is_theirs():
+    x, w = np.ones((700, 300), "float32"), np.ones((300, 19), "float32")
+    ((phase,),) = loops(lambda x, w: x @ w, x, w).levels
+    assert phase.rows.extent == 700
+
+
+@pytest.mark.parametrize(("width", "large"), [(64, False), (512, True)])
+def test_large_weights_are_asked_for_while_their_gradient_is_found(width, large):
+    step = training_step(nn.Sequential(nn.Linear(width, 512)))
+    program = loops(step, np.ones((70, width), "float32"), np.zeros(70, "int64"))
+    assert any("llvm.prefetch" in text for text in text_of(program, "llvm")) == large
 
 
 def test_a_convolution_net_takes_five_barriers_and_no_serial_image_loop():

@@ -22,14 +22,17 @@ from deepglass.graph.types import float32, float64
 SIZES = [(5, 7, 3), (9, 40, 33), (3, 16, 8), (6, 23, 17), (2, 8, 1), (7, 2, 9)]
 
 
-def with_panel(nest: ir.Nest, lanes: int, blocks: tuple[int, int, int], unroll: int) -> ir.Nest:
-    """The nest under a schedule that copies along its last axis."""
+def with_panel(
+    nest: ir.Nest, lanes: int, blocks: tuple[int, int, int], unroll: int, strips: bool = False
+) -> ir.Nest:
+    """The nest under a schedule that copies along its last axis, and along its rows."""
     *before, j = nest.axes
     (k,) = nest.over
     widths = zip((before[-1], j, k), blocks, strict=True)
     order = (*before[:-1], j, before[-1], k)
     block = tuple((a, n) for a, n in widths if n > 1)
-    chosen = ir.Schedule(j, lanes, block, ((k, unroll),), order, panel=True)
+    rows = before[-1] if strips else None
+    chosen = ir.Schedule(j, lanes, block, ((k, unroll),), order, panel=True, strips=rows)
     return replace(nest, schedule=chosen)
 
 
@@ -42,6 +45,36 @@ def test_a_panel_holds_what_the_vectors_read(form: str, m: int, n: int, k: int, 
     for blocks, unroll in (((1, 1, 1), 1), ((3, 2, 1), 2), ((2, 1, 2), 3)):
         nest = with_panel(case.nest, lanes, blocks, unroll)
         check(program(nest, rows=phase.rows, chunk=phase.chunk_size), case.memory)
+
+
+@pytest.mark.parametrize(("m", "n", "k"), SIZES)
+def test_strips_hold_what_is_spread_over_the_lanes(m: int, n: int, k: int) -> None:
+    case = matmul("first", m, n, k)
+    (phase,) = case.program.levels[0]
+    for blocks, unroll in (((1, 1, 1), 1), ((3, 2, 1), 2), ((2, 1, 2), 3), ((4, 1, 1), 1)):
+        nest = with_panel(case.nest, 8, blocks, unroll, strips=True)
+        for chunk in (phase.chunk_size, m):
+            check(program(nest, rows=phase.rows, chunk=chunk), case.memory)
+
+
+@pytest.mark.parametrize("form", ["dot", "plain", "first"])
+def test_strips_are_for_factors_that_lie_along_the_results(form: str) -> None:
+    for columns, expected in ((512, form == "first"), (32, False)):
+        case = matmul(form, 64, columns, 128)
+        i, _ = case.nest.axes
+        chosen = schedule(case.nest, ir.Phase((), i, 64), forced_cpu("avx2")).schedule
+        assert chosen is not None
+        assert (chosen.strips == i) == expected
+
+
+def test_each_slice_and_each_matrix_has_strips_of_its_own() -> None:
+    memory, (b, i, j, k) = Memory(), (axis(*a) for a in zip("bijk", (3, 5, 19, 11), strict=True))
+    x, y = memory.buffer(3 * 11 * 5, float64), memory.buffer(3 * 11 * 19, float64)
+    z = memory.buffer(3 * 5 * 19, float64)
+    product = call("mul", load(x, (b, 55), (k, 5), (i, 1)), load(y, (b, 209), (k, 19), (j, 1)))
+    out = store(z, (b, 95), (i, 19), (j, 1), value=ir.Acc("s", float64))
+    nest = ir.Nest((b, i, j), (out,), (k,), (ir.Accum("s", "add", product),))
+    check(program(with_panel(nest, 4, (2, 2, 1), 1, strips=True), rows=b, chunk=2), memory)
 
 
 @pytest.mark.parametrize("turned", [False, True])

@@ -34,9 +34,12 @@ _WORTH_TRYING = 3.0  # times the cost of the best choice of lanes, without block
 _NEAR, _FAR = 28 * 1024, 448 * 1024  # bytes that stay in the first, and in the second cache
 _SETS = 64  # of the first cache; a line goes into the one its address tells
 _FROM_SECOND, _FROM_THIRD = 2.0, 6.0  # cycles per line of 64 bytes that comes from farther away
+_FROM_MEMORY = 10.0  # cycles per line that the end of a sum reads or writes
 _CACHE = 512 * 1024  # bytes: a larger operand is read once, by the outer loops
 _NEXT = 2  # vectors from one to the next of those that are read one beside the other, at most
 _PANEL = 128 * 1024  # bytes of a panel, at most
+_WORTH_COPYING = 16  # terms of a sum; of a shorter one the results take longer, row by row
+_STRIPS, _MANY = 256 * 1024, 64  # bytes of strips, at most; results in a row that they are worth
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -89,8 +92,22 @@ class Shape:
             return None
         if any(map(self.serial, others)) or any(s.step(vector) != 1 for s in work.stores):
             return None
-        size = prod(self.extents[a] for a in self.inner) * 2 * self.cpu.vector_bytes
-        return read[0] if 0 < size <= _PANEL else None
+        terms = prod(self.extents[a] for a in self.inner)
+        fits = terms * 2 * self.cpu.vector_bytes <= _PANEL
+        return read[0] if terms >= _WORTH_COPYING and fits else None
+
+    def strips(self, vector: int) -> int | None:
+        """The axis of results along which the factor beside a copied one lies, if copying it too
+        pays: many panels read it, of each of its lines little at a time."""
+        copied = self.copied(vector)
+        if copied is None or self.extents[vector] < _MANY:
+            return None
+        (item,) = (i for i in self.work.body if i is not copied)
+        rest = [a for a in self.outer if a in item.axes - copied.axes]
+        if len(rest) != 1 or item.scattered or item.patterned or item.step(rest[0]) != 1:
+            return None
+        size = item.element * prod(self.extents[a] for a in (rest[0], *self.inner))
+        return rest[0] if item.step(self.inner[-1]) != 1 and size <= _STRIPS else None
 
     def order(self, lanes: Lanes) -> tuple[int, ...]:
         """Loops: as given, but the vector axis of a map last, and behind it the one to turn. Of a
@@ -113,12 +130,12 @@ class Shape:
         if vector in outer and tiles:
             rest = [a for a in outer[1:] if a not in tiled]
             return (outer[0], *tiles, *rest, *self.inner)
-        largest = max(loads, key=self._footprint, default=None)
-        if largest is not None and self._footprint(largest) > _CACHE:
+        largest = max(loads, key=self.footprint, default=None)
+        if largest is not None and self.footprint(largest) > _CACHE:
             outer.sort(key=lambda a: a not in largest.axes)
         return (*outer, *self.inner)
 
-    def _footprint(self, item: Item) -> int:
+    def footprint(self, item: Item) -> int:
         axes = (a for a in item.axes if a < len(self.extents))
         return item.element * prod(self.extents[a] for a in axes)
 
@@ -126,7 +143,8 @@ class Shape:
 @dataclass(frozen=True)
 class Lanes:
     """An axis (or -1), how many of its points are in a vector, whether what the vectors read is
-    copied into a panel, and the axis (or -1) along which turned vectors are stored."""
+    copied into a panel, and what is spread over them into strips, and the axis (or -1) along which
+    turned vectors are stored."""
 
     vector: int
     lanes: int
@@ -137,6 +155,11 @@ class Lanes:
         """Vectors along the vector axis, points along another."""
         extent = shape.extents[axis]
         return -(-extent // self.lanes) if axis == self.vector else extent
+
+    def copies(self, shape: Shape, item: Item) -> bool:
+        """Whether what is read of an item lies side by side in a copy."""
+        along = self.vector in item.axes
+        return self.panel and (along or shape.strips(self.vector) is not None)
 
     def size(self, shape: Shape) -> float:
         """Cost of an instruction, beside a full vector's 1."""
@@ -258,10 +281,12 @@ def _copying(shape: Shape, c: Lanes) -> float:
         return 0.0
     axes = (a for a in item.axes if a < len(shape.extents))
     vectors = prod(c.steps(shape, a) for a in axes)
+    other = next(i for i in shape.work.body if i is not item)
+    strips = 0 if shape.strips(c.vector) is None else prod(shape.extents[a] for a in other.axes)
     if item.step(c.vector) == 1:
-        return 3.0 * vectors
+        return 3.0 * vectors + 0.5 * strips
     turned = item.step(shape.inner[-1]) == 1
-    return vectors * (3.0 + log2(c.lanes) if turned else 3.0 * c.lanes + 1)
+    return vectors * (3.0 + log2(c.lanes) if turned else 3.0 * c.lanes + 1) + 0.5 * strips
 
 
 # how large the blocks are
@@ -409,25 +434,39 @@ class _Model:
         A factor is read again in the innermost loop it does not depend on; what the loops inside
         that one read of it has to stay in a cache."""
         shape = self.shape
-        axes = range(len(shape.extents))
-        lanes = np.array([[c.lanes if a == c.vector else 1 for a in axes] for c in self.choices])
-        full = np.array(shape.extents)
-        spans = np.minimum(self.blocks * lanes[self.which], full)
+        full, spans = np.array(shape.extents), self._spans()
         spans[:, shape.split :] = full[shape.split :]
         orders = [shape.order(c) for c in self.choices]
         cycles = np.zeros(len(spans))
         for item in (i for i in shape.work.body if i.element):
             inside = np.array([_inside(item, order, shape) for order in orders])[self.which]
-            copied = self._of_choice([c.panel and c.vector in item.axes for c in self.choices])
+            copied = self._of_choice([c.copies(shape, item) for c in self.choices])
             lines, sets = self._lines(item, np.where(inside, full, spans), copied)
             kept = 64 * lines * _SETS / sets
             line = np.where(kept <= _NEAR, 0.0, np.where(kept <= _FAR, _FROM_SECOND, _FROM_THIRD))
             cycles = cycles + self._lines(item, spans, copied)[0] * line
         return cycles
 
+    def _spans(self) -> Array:
+        """Points of a block along each axis."""
+        axes = range(len(self.shape.extents))
+        lanes = np.array([[c.lanes if a == c.vector else 1 for a in axes] for c in self.choices])
+        return np.asarray(np.minimum(self.blocks * lanes[self.which], self.shape.extents))
+
     def _lines(self, item: Item, widths: Array, copied: Array) -> tuple[Array, Array]:
         """Lines of 64 bytes that hold the points of an item, and the sets of the first cache that
         these fall into: rows a power of two apart meet in few. Copies lie side by side."""
+        run, rows, places = self._runs(item, widths)
+        length = np.maximum(run / 64, 1.0)
+        beside = self._points(item, widths) * item.element / 64
+        return (
+            np.where(copied, beside, rows * length),
+            np.where(copied, _SETS, np.minimum(places * length, _SETS)),
+        )
+
+    def _runs(self, item: Item, widths: Array) -> tuple[Array, Array, Array]:
+        """Bytes from the first to the last neighbour in memory, how many such runs there are, and
+        how many sets of the first cache these start in."""
         rows, places = np.ones(len(widths)), np.ones(len(widths))
         run = item.element * rows
         for step, count in self._distances(item, widths):
@@ -437,12 +476,7 @@ class _Model:
             else:
                 rows = rows * count
                 places = places * np.minimum(count, _SETS / gcd(_SETS, -(-apart // 64)))
-        length = np.maximum(run / 64, 1.0)
-        beside = self._points(item, widths) * item.element / 64
-        return (
-            np.where(copied, beside, rows * length),
-            np.where(copied, _SETS, np.minimum(places * length, _SETS)),
-        )
+        return run, rows, places
 
     def _end_cycles(self) -> Array:
         """Starting the accumulators of a block, and its stores."""
@@ -458,6 +492,9 @@ class _Model:
         for item, times in (*ending.items(), *((store, 1) for store in shape.work.stores)):
             slots = [times * _slots(shape, item, e) * e.size(shape) for e in ends]
             cost = cost + self._of_choice(slots) * self._points(item, self.blocks)
+            if item.element and shape.footprint(item) > _FAR:
+                run, rows, _ = self._runs(item, self._spans())
+                cost = cost + _FROM_MEMORY * rows * np.ceil(run / 64)
         return np.asarray(cost)
 
     def _points(self, item: Item, widths: Array) -> Array:

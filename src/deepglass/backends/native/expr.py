@@ -24,7 +24,7 @@ from .place import Place, Position, fits
 from .text import Value, Writer, constant, constants, memory_text
 
 if TYPE_CHECKING:
-    from .panel import Panel
+    from .panel import Copy
 
 T = TypeVar("T")
 _SPLIT = frozenset({"iota", "add", "sub", "mul", "floordiv", "mod", "cast"})
@@ -66,7 +66,7 @@ class Evaluator:
         scopes: the open loops, outermost (the function) first.
         accumulators: values of `ir.Acc` at the current point.
         bases: names of the pointers to the buffers used, by their home.
-        panel: the copy that stands for one of the loads, if there is one.
+        copies: the copies that stand for some of the loads, by their node's number.
     """
 
     def __init__(self, writer: Writer, positions: list[Position]) -> None:
@@ -75,7 +75,7 @@ class Evaluator:
         self.scopes = [Scope()]
         self.accumulators: dict[str, Value] = {}
         self.bases: dict[Home, str] = {}
-        self.panel: Panel | None = None
+        self.copies: dict[int, Copy] = {}
         self._depth, self._section = 0, self.scopes[0].body
         self.here()
 
@@ -115,8 +115,8 @@ class Evaluator:
         """Return the value of a node; int64 numbers that fit may come in 32 bits."""
         if node.kind == "acc":
             return self.accumulators[str(node.value)]
-        if self.panel is not None and node is self.panel.node:
-            return self.panel.load(self)
+        if node.number in self.copies:
+            return self.copies[node.number].load(self)
         return self.placed(self.depth_of(node), self._key(node), lambda: self._compute(node))
 
     def vector_value(self, node: Node) -> Value:
@@ -369,7 +369,7 @@ class Evaluator:
         """Return a pointer to the element of the first lane.
 
         Constant distances come last, where they are part of the machine's address."""
-        pointer = "%panel"
+        pointer = f"%{buffer.name}"
         if buffer.slot != STACK:
             pointer = self.bases.setdefault(buffer.home, f"%base{len(self.bases)}")
         offset = index.constant

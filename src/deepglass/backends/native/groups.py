@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from math import prod
 
 from ...graph.graph import Node
-from ...graph.kinds import Host, Scatter
+from ...graph.kinds import Contraction, Host, Scatter
 from .ir import Axis
 from .recipe import Read, Recipe
 from .scratch import NEAR, chunk_size
@@ -232,16 +232,24 @@ def in_own_row(read: Read, group: Group) -> bool:
 
 def _shared_axis(group: Group) -> Axis | None:
     """The axis of a group's loops that threads share out: its rows, or the one along which a large
-    factor lies, such as tiles of channels, where each chunk of rows reads all of it again."""
+    factor lies, such as tiles of channels or the columns of a product, where each chunk of rows
+    reads all of it again."""
     rows, tile = group.members[0].rows, group.members[0].tile
-    if rows is not None and tile == 1 and _read_again(group, rows) > NEAR:
-        others = [
-            a for a in group.axes if a != rows and any(_lies_along(r, a) for r in group.reads)
-        ]
+    if rows is not None and tile == 1 and read_again(group, rows) > NEAR:
+        others = [a for a in group.axes if a != rows and _parts_a_factor(group, a)]
         best = min(others, key=lambda a: _traffic(group, a), default=rows)
         if _WORTH_TURNING * _traffic(group, best) <= _traffic(group, rows):
             return best
     return rows
+
+
+def _parts_a_factor(group: Group, axis: Axis) -> bool:
+    """Whether chunks of an axis read other parts of a factor: other rows of it in memory, or for a
+    product of matrices other columns, of which panels are copied."""
+    kernel = group.members[0].root.op.kernel
+    if isinstance(kernel, Contraction) and kernel.arrange is None and len(group.axes) == 2:
+        return True
+    return any(_lies_along(r, axis) for r in group.reads)
 
 
 def _lies_along(read: Read, axis: Axis) -> bool:
@@ -255,10 +263,10 @@ def _lies_along(read: Read, axis: Axis) -> bool:
 
 def _traffic(group: Group, rows: Axis) -> int:
     """Bytes that all chunks of rows together read although they read the same."""
-    return -(-rows.extent // chunk_size(rows.extent)) * _read_again(group, rows)
+    return -(-rows.extent // chunk_size(rows.extent)) * read_again(group, rows)
 
 
-def _read_again(group: Group, rows: Axis) -> int:
+def read_again(group: Group, rows: Axis) -> int:
     """Bytes that every row reads."""
     moving = {r.source.id for r in group.reads
               if r.index and any(i.coefficient(rows) for i in r.index)}  # fmt: skip

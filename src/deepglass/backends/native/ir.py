@@ -237,6 +237,7 @@ class Schedule:
         panel: copy what the vectors of a product read for each block of the vector axis, see
             `panel.py`.
         paired: evaluate the stores of two vectors of a block at once.
+        strips: the axis of results along which the other factor lies, if it is copied too.
         cycles: estimate of how long one call takes, in cycles.
     """
 
@@ -249,6 +250,7 @@ class Schedule:
     turned: Axis | None = None
     panel: bool = False
     paired: bool = False
+    strips: Axis | None = None
     cycles: float = 0.0
 
 

@@ -13,7 +13,7 @@ from .arrange import arrange
 from .bands import Bands, band_width, in_bands
 from .border import clear
 from .cookbook import Cookbook, placed
-from .groups import Group, Grouping, assign_levels, at_own_element, in_own_row
+from .groups import Group, Grouping, assign_levels, at_own_element, in_own_row, read_again
 from .ir import (
     Accum,
     Axis,
@@ -36,7 +36,7 @@ from .memory import Lifetime, aligned_size, place
 from .recipe import Evaluator, Recipe, make, result, visited
 from .reduce import least
 from .roots import base, find_roots, is_leaf, is_number
-from .scratch import chunk_size, fitting_rows, in_blocks
+from .scratch import NEAR, chunk_size, fitting_rows, in_blocks
 from .slices import in_slices, lie_along, slice_of, sliced
 from .vocabulary import as_expr, as_index, bounds
 
@@ -193,7 +193,8 @@ class _Lowering:
             gathers = any(map(self._gathers, counted))
             blocks = any(len(g.axes) < 3 for g in counted)
             tile = lcm(*(g.tile for g in groups))
-            size = chunk_size(rows.extent, gathers, blocks, tile)
+            wide = any(len(g.axes) < 3 and read_again(g, rows) > NEAR for g in counted)
+            size = chunk_size(rows.extent, gathers, blocks, tile, wide)
             values = [
                 (m.root, Lifetime(self._bytes(m.root) // rows.extent, k, last))
                 for k, g in enumerate(groups)

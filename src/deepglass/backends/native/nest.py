@@ -24,11 +24,15 @@ from . import ir, reduce
 from .access import Target, store, tail_mask
 from .cpu import Cpu
 from .expr import Evaluator, Scope
-from .nodes import Node, NodeTable
-from .panel import PanelCopy, turn
+from .nodes import IndexNode, Node, NodeTable
+from .panel import PanelCopy, Strips, turn
 from .place import Position, Region
+from .scratch import NEAR
 from .spans import start_of, stop_of
 from .text import Value, Writer, constant, memory_text
+from .work import reachable
+
+LONG = 64  # terms of a sum that takes as long as memory does
 
 Key = tuple[int, tuple[int, ...], tuple[int, ...]]  # accumulator, point of axes, point of over
 States = dict[Key, reduce.State]
@@ -125,14 +129,17 @@ class NestEmitter:
         ]
         self.spans = {number[s.over]: (number[s.axis], s) for s in nest.spans}
         self.order = table.node(ir.Iota(_row_major(nest.over)))
-        self.copied = self._copied() if schedule.panel else None
+        self.copied = self._factor(True) if schedule.panel else None
+        self.strips = (
+            Strips(self, self._factor(False), number[schedule.strips]) if schedule.strips else None
+        )
         self.panels = 0
         self.label, self._labels = "entry", 0
         self.lanes_of(self.vector, self.lanes)
 
     def function(self) -> Function:
         self.ev.here()
-        if all(self._extent(a) for a in self.outer):
+        if all(self.count_of(a) for a in self.outer):
             self._open_axes(0)
         scope, bases = self.ev.scopes[0], self.ev.bases
         pointers = "".join(f", ptr {name}" for name in bases.values())
@@ -140,8 +147,8 @@ class NestEmitter:
         lines = [
             head,
             "entry:",
-            *self._stack(),
             f"  %first = udiv i64 %lo, {self.rows.tile}",
+            *self._stack(),
             *_flat([scope.head.lines, scope.body.lines]),
             "  ret void",
             "}",
@@ -151,28 +158,30 @@ class NestEmitter:
 
     # what is copied
 
-    def _copied(self) -> Node:
-        """The factor that the vectors read."""
+    def _factor(self, in_lanes: bool) -> Node:
+        """The factor that the vectors read, or the one that is spread over them."""
         (product,) = self.accums
-        (factor,) = (n for n in product.args if self.vector in n.axes)
+        (factor,) = (n for n in product.args if (self.vector in n.axes) == in_lanes)
         return factor
 
     def _stack(self) -> list[str]:
-        """The memory of the panel."""
+        """The memory of copies."""
         if self.copied is None:
             return []
         size = prod(a.extent for a in self.nest.over) * self.block.get(self.vector, 1) * self.lanes
-        return [f"  %panel = alloca [{size} x {memory_text(self.copied.dtype)}], align 64"]
+        panel = f"  %panel = alloca [{size} x {memory_text(self.copied.dtype)}], align 64"
+        return [panel, *(self.strips.stack() if self.strips else [])]
 
     # loops
 
-    def _extent(self, axis: int) -> int:
+    def count_of(self, axis: int) -> int:
+        """Points of an axis that one call visits."""
         rows = self.rows
         return rows.count // rows.tile if self.axes[axis] == rows.axis else self.axes[axis].extent
 
     def regions(self, axis: int) -> list[Region]:
         """Steps of full blocks, then one smaller block for what is left."""
-        extent = self._extent(axis)
+        extent = self.count_of(axis)
         lanes = self.lanes if axis == self.vector else 1
         width = self.block.get(axis, 1) * self.unroll.get(axis, 1)
         step = width * lanes
@@ -190,13 +199,17 @@ class NestEmitter:
             self._block()
             return
         axis = self.outer[level]
+        if self.strips and axis == self.vector:
+            self.ev.copies = {}
+            self.strips.write()
+            self.ev.copies = {self.strips.node.number: self.strips}
         for region in self.regions(axis):
             self.loop(axis, region, {}, lambda states: self._inside(level, states))
 
     def _inside(self, level: int, states: States) -> States:
         if self.copied is not None and self.outer[level] == self.vector:
-            self.ev.panel = None
-            self.ev.panel = PanelCopy(self, self.copied, self.panels).write()
+            self.ev.copies.pop(self.copied.number, None)
+            self.ev.copies[self.copied.number] = PanelCopy(self, self.copied, self.panels).write()
             self.panels += 1
         self._open_axes(level + 1)
         return states
@@ -246,7 +259,10 @@ class NestEmitter:
         self.width[axis] = region.width
         if axis == self.vector:
             self.valid = region.valid
-        base, grain, slack = self._rows_before(axis)
+        base, grain, slack = self.first_of(axis), 0, 0
+        if base:
+            grain = self.rows.size // self.rows.tile
+            slack = self.axes[axis].extent - self.count_of(axis)
         if region.stop - region.start == region.step:
             self.place[axis] = Position(base, region.start, 0, 0, slack, grain)
             return body(states)
@@ -280,12 +296,9 @@ class NestEmitter:
                 loop.carry(phi.text, phi.type, first.text, again.text)
         return results
 
-    def _rows_before(self, axis: int) -> tuple[str, int, int]:
-        """Where the axis starts: an SSA name, a divisor of it, and its largest value."""
-        whole, count = self.axes[axis].extent, self._extent(axis)
-        if count == whole:
-            return "", 0, 0
-        return "%first", self.rows.size // self.rows.tile, whole - count
+    def first_of(self, axis: int) -> str:
+        """The name of an axis's first point in this call; none if it is 0."""
+        return "%first" if self.count_of(axis) < self.axes[axis].extent else ""
 
     def _open_loop(self, start: str) -> _Loop:
         w = self.writer
@@ -355,8 +368,9 @@ class NestEmitter:
         if not self.accums:
             self._store_block({})
             return
+        self._ask_ahead()
         states = self._start()
-        if all(self._extent(a) for a in self.inner):
+        if all(self.count_of(a) for a in self.inner):
             states = self._open_over(0, states)
         self.ev.here()
         self._finish(states)
@@ -380,6 +394,23 @@ class NestEmitter:
                 ev.place.positions[self.vector] = self.place[self.vector].moved(lane)
                 store(ev, target, column)
         self.lanes_of(self.vector, lanes)
+
+    def _ask_ahead(self) -> None:
+        """Have what the stores will read brought near while a long sum is found, where it comes
+        from large memory: the weights and what an optimizer remembers of them."""
+        if self.vector in self.inner or prod(a.extent for a in self.nest.over) < LONG:
+            return
+        ends = reachable([node for _, node in self.stores])
+        for _ in self.points(self.outer):
+            for node in ends:
+                if node.buffer and node.index and self._flows(node.buffer, node.index):
+                    lanes = self.ev.lanes_of(node.index)
+                    self.writer.ask(self.ev.address(node.buffer, node.index, lanes))
+
+    def _flows(self, buffer: ir.Buffer, index: IndexNode) -> bool:
+        """Whether vectors of this index go through memory that fits no near cache."""
+        along = index.coefficient(self.vector) == 1 and not index.loaded
+        return along and buffer.size * buffer.dtype.bytes > NEAR
 
     def _start(self) -> States:
         partials = [range(self.block.get(a, 1)) for a in self.inner]

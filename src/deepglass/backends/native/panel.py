@@ -12,25 +12,38 @@ Rows of ``b`` that lie a power of two apart push one another out of the first ca
 ``b`` lies the other way, b[j,k], its vectors are no neighbours. A panel is read once for every
 block of ``i``, from one stretch of memory. Where it is transposed, squares are turned in
 registers.
+
+Strips are the same for the other factor, where it lies along the results and not along the sum,
+a[k,i]: of each of its lines a block needs a few numbers only. All that the rows of a chunk need
+is copied once, before the panels, block after block:
+
+    for i in blocks of 6, k<128:  strips[i, k] = a[k, i to i + 6]
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from .expr import Lanes
 from .ir import STACK, Buffer
 from .nodes import IndexNode, Node
 from .place import Region
-from .text import Value, Writer, constant
+from .text import Value, Writer, constant, memory_text
 
 if TYPE_CHECKING:
     from .expr import Evaluator
     from .nest import NestEmitter, States
 
 _HERE = Lanes((), None)
+_AT_ONCE = 4  # steps of the sum that a turn of the loop copies into strips
+
+
+class Copy(Protocol):
+    """What stands for a load."""
+
+    def load(self, ev: Evaluator) -> Value: ...
 
 
 @dataclass(frozen=True)
@@ -157,6 +170,83 @@ class PanelCopy:
             for step, value in enumerate(turn(w, rows)[:steps]):
                 w.store(value, self.panel.pointer(emitter.ev, step * self.step + block * lanes))
         emitter.lanes_of(self.vector, lanes)
+
+
+class Strips:
+    """What is spread over the lanes, copied for all rows of a chunk.
+
+    Args:
+        emitter: of the nest.
+        node: the load to copy.
+        axis: of the rows.
+    """
+
+    def __init__(self, emitter: NestEmitter, node: Node, axis: int) -> None:
+        self.emitter, self.node, self.axis = emitter, node, axis
+        self.wide = emitter.block.get(axis, 1)
+        terms, stride = [], self.wide
+        for inner in reversed(emitter.inner):
+            terms.append((inner, stride))
+            stride *= emitter.axes[inner].extent
+        self.row = stride // self.wide
+        self.terms = (*terms, (axis, self.row))
+        self.buffer = Buffer("strips", node.dtype, stride, STACK)
+        self.written = 0
+
+    def stack(self) -> list[str]:
+        """Their memory; it starts at the first row of the chunk."""
+        emitter, text = self.emitter, memory_text(self.node.dtype)
+        count = -(-emitter.count_of(self.axis) // self.wide) * self.wide
+        first = emitter.first_of(self.axis)
+        return [
+            f"  %strips.all = alloca [{count * self.row} x {text}], align 64",
+            f"  %strips.by = mul i64 {first or 0}, {-self.row}",
+            f"  %strips = getelementptr {text}, ptr %strips.all, i64 %strips.by",
+        ]
+
+    def write(self) -> None:
+        """Emit the copy."""
+        emitter = self.emitter
+        for region in emitter.regions(self.axis):
+            emitter.loop(self.axis, region, {}, lambda states: self._inside(0, states))
+        emitter.ev.here()
+        self.written += 1
+
+    def load(self, ev: Evaluator) -> Value:
+        pointer = self._pointer(ev)
+        return ev.placed(
+            len(ev.scopes) - 1,
+            ("strips", self.written, pointer),
+            lambda: ev.writer.load(pointer, self.node.dtype, fresh=True),
+        )
+
+    def _pointer(self, ev: Evaluator) -> str:
+        """The address of the row and the step that the loops stand at; rows of a block are
+        neighbours."""
+        row = ev.place.positions[self.axis].offset - self.emitter.place[self.axis].offset
+        return ev.address(self.buffer, IndexNode(self.terms, row - row * self.row, ()), _HERE)
+
+    def _inside(self, level: int, states: States) -> States:
+        emitter = self.emitter
+        emitter.ev.here()
+        if level == len(emitter.inner):
+            self._steps()
+            return states
+        axis = emitter.inner[level]
+        full = emitter.axes[axis].extent // _AT_ONCE * _AT_ONCE
+        for start, stop, width in ((0, full, _AT_ONCE), (full, emitter.axes[axis].extent, 1)):
+            if start < stop:
+                region = Region(start, stop, width, width, 1)
+                emitter.loop(axis, region, states, lambda s: self._inside(level + 1, s))
+        return states
+
+    def _steps(self) -> None:
+        emitter, wide = self.emitter, self.emitter.width[self.axis]
+        for _ in emitter.points(emitter.inner):
+            emitter.lanes_of(self.axis if wide > 1 else -1, wide)
+            value = emitter.ev.vector_value(self.node)
+            emitter.writer.store(value, self._pointer(emitter.ev))
+        emitter.lanes_of(emitter.vector, emitter.lanes)
 
 
 def turn(w: Writer, rows: Sequence[Value]) -> list[Value]:

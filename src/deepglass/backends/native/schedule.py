@@ -59,6 +59,7 @@ def schedule(nest: ir.Nest, phase: ir.Phase, cpu: Cpu, rows: int = 0) -> ir.Nest
             turned=named.get(choice.lanes.turned),
             panel=choice.lanes.panel,
             paired=_paired(shape, choice),
+            strips=_strips(shape, choice, named),
             cycles=choice.cycles,
         ),
     )
@@ -96,6 +97,11 @@ def _paired(shape: Shape, choice: Choice) -> bool:
     if vector not in shape.outer or any(s.weight > 1 for s in shape.work.stores):
         return False
     return choice.block[vector] % 2 == 0 and shape.work.is_long
+
+
+def _strips(shape: Shape, choice: Choice, named: dict[int, ir.Axis]) -> ir.Axis | None:
+    axis = shape.strips(choice.lanes.vector) if choice.lanes.panel else None
+    return None if axis is None else named[axis]
 
 
 def _columns(shape: Shape, choice: Choice) -> int:

@@ -18,7 +18,9 @@ from .memory import ALIGNMENT, Lifetime, place
 NEAR = 512 * 1024  # bytes that a thread has close by
 
 
-def chunk_size(rows: int, gathers: bool = False, blocks: bool = True, tile: int = 1) -> int:
+def chunk_size(
+    rows: int, gathers: bool = False, blocks: bool = True, tile: int = 1, wide: bool = False
+) -> int:
     """Return the rows of one chunk: whole register blocks of 8, more where there are many rows,
     and chunks enough for several threads; a function of the shape alone.
 
@@ -27,11 +29,12 @@ def chunk_size(rows: int, gathers: bool = False, blocks: bool = True, tile: int 
         blocks: whether rows are taken in register blocks; otherwise an even number of equal
             chunks is better.
         tile: rows of which a chunk has a multiple.
+        wide: whether each chunk reads, and copies, all of a factor that fits no near cache.
     """
     if tile > 1:
         return -(-chunk_size(rows, gathers) // tile) * tile
-    if gathers and rows >= 64:
-        return max(64, rows // 64 * 8)
+    if (gathers or wide) and rows >= 64:
+        return max(64 if gathers else 16, min(128, rows // 64 * 8))
     if rows >= 16:
         size = 8 * max(1, min(8, rows // 128))
     else:

@@ -22,7 +22,7 @@ from . import ir
 from .substitute import Substitution
 
 SLICE = 256  # terms of a slice, about: so many vectors of a factor fit the first cache
-SHORT = 64  # where neither factor lies along the sum: its lines are not used up at once
+SHORT = 128  # where neither factor lies along the sum: its lines are not used up at once
 LONG = 1024  # terms from which on a sum is sliced where both do
 FEW = 16  # rows of a factor that stays in the cache while the other comes from memory, once
 FLOWING = 32  # terms of a slice then: so many rows come from memory at a time
