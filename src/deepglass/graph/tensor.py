@@ -62,7 +62,7 @@ class Tensor(TensorMethods):
         self.is_slice = False
         if isinstance(data, Tensor):
             data = data.numpy()
-        self._node = _concrete(to_array(data, dtype))
+        self._node = concrete(to_array(data, dtype))
         if requires_grad:
             self.requires_grad = True
 
@@ -222,7 +222,7 @@ class Tensor(TensorMethods):
         """
         if self.numel() != 1:
             raise ValueError(f"item: one element is needed; got {self.type}. Use tolist().")
-        return self.numpy().reshape(()).item()
+        return self.numpy().item()
 
     def tolist(self) -> Any:
         """Return nested lists of Python numbers."""
@@ -408,7 +408,8 @@ class Buffer(Tensor):
 # Making and combining -------------------------------------------------------------------
 
 
-def _concrete(array: np.ndarray) -> Node:
+def concrete(array: np.ndarray) -> Node:
+    """Return a node with a value that nobody writes to any more."""
     array.flags.writeable = False
     trace = active_trace()
     node = Node(CONSTANT, TensorType(array.shape, dtype_of(array.dtype)), data=array)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DomainError
-from ..graph.tensor import Buffer, Tensor
+from ..graph.tensor import Buffer, Tensor, concrete
 from ..graph.trace import CHANGES, active_trace
 from ..graph.types import DType
 
@@ -136,7 +136,7 @@ class ParamGroup(MutableMapping[str, Any]):
         if name in self._tensors:
             numbers = value if isinstance(value, (list, tuple)) else (value,)
             for tensor, number in zip(self._tensors[name], numbers, strict=True):
-                tensor.rebind(Tensor(np.float64(float(number))).node)
+                tensor.rebind(concrete(np.array(float(number))))
             fixed = name != "momentum" or bool(value)
         before = self._settings.get(name)
         self._settings[name] = fixed
@@ -167,15 +167,14 @@ class ParamGroup(MutableMapping[str, Any]):
 
     def base_rate(self) -> float:
         """Return the learning rate without the schedules that have set it."""
-        if self._scheduled is not None and self._scheduled[1] == self["lr"]:
-            return self._scheduled[0]
-        return float(self["lr"])
+        lr = float(self["lr"])
+        return self._scheduled[0] if self._scheduled and self._scheduled[1] == lr else lr
 
     def schedule(self, lr: float) -> None:
         """Set the learning rate and remember that a schedule did."""
         base = self.base_rate()
         self["lr"] = lr
-        self._scheduled = (base, self["lr"])
+        self._scheduled = base, float(lr)
 
     def numbers(self, name: str) -> list[Number]:
         """Return what a moving setting holds; see `number`."""
