@@ -48,8 +48,9 @@ def test_what_is_left_out_are_zeros(channels, size, kernel, stride, padding) -> 
 
         return dg.conv2d(x, w, stride=stride, padding=padding), *dg.grad(total, (0, 1))(x, w)
 
-    assert any(n.spans for n in nests(both, x, w))
-    found, expected = (dg.compile(both, backend=b)(x, w) for b in ("native", "reference"))
+    with dg.exact():  # no windows of 3 x 3 become products at points
+        assert any(n.spans for n in nests(both, x, w))
+        found, expected = (dg.compile(both, backend=b)(x, w) for b in ("native", "reference"))
     for one, other in zip(found, expected, strict=True):
         scale = np.abs(other.numpy()).max()
         np.testing.assert_allclose(one.numpy() / scale, other.numpy() / scale, atol=1e-5)
