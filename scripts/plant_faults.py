@@ -165,15 +165,15 @@ KERNELS = (
     Fault(
         "a barrier missing between a row and its neighbours",
         "backends/native/groups.py",
-        "parts[0].extent == rows.extent and read.row == index_of(rows)",
-        "parts[0].extent == rows.extent",
+        "return same and read.row == first.row",
+        "return same",
         ("tests/test_compile.py", "-k", "rows_of_others"),
     ),
     Fault(
         "a result fused in front of what it needs",
         "backends/native/groups.py",
-        "recipe.axes != group.axes or any(group.number in self._before[n] for n in needed)",
-        "recipe.axes != group.axes",
+        "any(self.depends(self.groups[n], on=group) for n in needed)",
+        "False",
         ("tests/backends/native/test_programs.py", "-k", "whole_steps and SGD"),
     ),
 )
@@ -337,7 +337,7 @@ REGIONS = (
     Fault(
         "state changed before Python is called",
         "backends/native/lower.py",
-        "[g for g in self.grouping.groups if g.on_host and g not in readers] + readers",
+        "[g for g in on_host if g not in readers] + readers",
         "readers",
         ("tests/test_host.py", "-k", "raises"),
     ),

@@ -38,8 +38,8 @@ FAULTS = (
     Fault(
         "memory given away at the level that reads it last",
         "backends/native/memory.py",
-        "if values[j].first <= value.last and value.first <= values[j].last",
-        "if values[j].first < value.last and value.first < values[j].last",
+        "if f <= last and first <= t",
+        "if f < last and first < t",
     ),
     Fault(
         "a fused read of elements that are not there yet",
@@ -50,8 +50,8 @@ FAULTS = (
     Fault(
         "a barrier missing between a row and its neighbours",
         "backends/native/groups.py",
-        "parts[0].extent == rows.extent and read.row == index_of(rows)",
-        "parts[0].extent == rows.extent",
+        "return same and read.row == first.row",
+        "return same",
     ),
     Fault(
         "the last vector of an axis one lane short",
@@ -122,8 +122,8 @@ FAULTS = (
     Fault(
         "a tile of channels in the place of its neighbour",
         "backends/native/layout.py",
-        "            stride *= self._length(part)\n        return total",
-        "            stride *= part.extent\n        return total",
+        "            stride *= self._length(part)\n        return found",
+        "            stride *= part.extent\n        return found",
     ),
     Fault(
         "equal expressions found where a parameter differs",
