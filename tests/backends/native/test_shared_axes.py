@@ -78,3 +78,20 @@ def test_small_factors_leave_the_rows_of_the_image_to_threads():
 def test_chunks_are_equal_and_of_an_even_number_where_rows_are_no_blocks(rows, plain, even):
     assert chunk_size(rows) == plain
     assert chunk_size(rows, blocks=False) == even
+
+
+def test_what_is_seen_under_another_shape_lies_in_its_rows():
+    """Tiles of a map, put side by side, are another shape of the map; its images stay apart."""
+    rng = np.random.default_rng(0)
+    x, w = (rng.standard_normal(s, np.float32) for s in ((64, 16, 32, 32), (16, 16, 3, 3)))
+    scale = np.ones((16, 1, 1), np.float32)
+
+    def function(x, w, scale):
+        y = dg.conv2d(x, w, padding=1)
+        spread = dg.var(y, (0, 2, 3), keepdim=True)
+        return dg.conv2d(dg.relu(y * scale * spread), w, padding=1)
+
+    executable = dg.compile(function, backend="native").program(x, w, scale).executable
+    labels = [n.label for p in phases(executable) for n in p.nests]
+    assert any("weighted_sums" in label for label in labels)  # Winograd's algorithm
+    assert set(shared(executable, "maximum")) == {"i0"}

@@ -268,10 +268,16 @@ def _traffic(group: Group, rows: Axis) -> int:
 
 def read_again(group: Group, rows: Axis) -> int:
     """Bytes that every row reads."""
-    moving = {r.source.id for r in group.reads
-              if r.index and any(i.coefficient(rows) for i in r.index)}  # fmt: skip
+    moving = {r.source.id for r in group.reads if _moves(r, rows)}
     sources = {r.source.id: r.source for r in group.reads}
     return sum(n.type.bytes for id, n in sources.items() if id not in moving)
+
+
+def _moves(read: Read, axis: Axis) -> bool:
+    """Whether steps along an axis read other elements; what is seen under another shape may be
+    known to lie in other rows only."""
+    known = read.index if read.index is not None else (read.row,)
+    return any(i is not None and i.coefficient(axis) != 0 for i in known)
 
 
 def assign_levels(grouping: Grouping, updated: dict[int, Node]) -> int:
