@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import torch
 from harness import on_threads
-from networks import LAYOUTS, zoo
+from networks import zoo
 from rich.progress import Progress as Bar
 from steps import lenet
 
@@ -46,6 +46,7 @@ from deepglass.train import Callback, Progress, Trainer
 
 Network = Callable[[], torch.nn.Module]
 
+LAYOUTS = torch.contiguous_format, torch.channels_last
 PHOTOGRAPHS, LEARNED = 4000, 3200
 WARMUP, LEAST = 100, 0.1  # steps in which GPT's rate rises, and the share of it at the end
 TURNS, CHASE = 40, 1.25  # of each side, and the share of PyTorch's steps that deepglass may take
