@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -454,8 +455,12 @@ def caught(fault: Fault) -> tuple[bool, str]:
         return True, first or f"the tests ended with status {status}"
 
 
-def main(words: list[str]) -> int:
-    chosen = [f for f in FAULTS if all(w in f.name for w in words)]
+def report(
+    words: Sequence[str], faults: Sequence[Fault], caught: Callable[[Fault], tuple[bool, str]]
+) -> int:
+    """Plant those faults whose names contain all words, one by one, and print which were caught;
+    return 1 if one was not."""
+    chosen = [f for f in faults if all(w in f.name for w in words)]
     found = 0
     for fault in chosen:
         started = time.perf_counter()
@@ -463,10 +468,10 @@ def main(words: list[str]) -> int:
         found += good
         seconds = time.perf_counter() - started
         mark = "caught" if good else "MISSED"
-        print(f"{mark}  {fault.name:<52} {seconds:4.0f} s   {where}", flush=True)
+        print(f"{mark}  {fault.name:<60} {seconds:4.0f} s   {where[:160]}", flush=True)
     print(f"{found} of {len(chosen)} caught")
-    return found != len(chosen)
+    return int(found != len(chosen))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(report(sys.argv[1:], FAULTS, caught))

@@ -14,10 +14,9 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-from plant_faults import Fault, applies, copied, plant
+from plant_faults import Fault, applies, copied, plant, report
 
 FUZZ = ("scripts/fuzz.py", "--stop", "--count")
 LONGEST = 3600  # seconds that the programs of one fault may take
@@ -162,17 +161,7 @@ def main() -> int:
     parser.add_argument("words", nargs="*", help="of the names of the faults to plant")
     parser.add_argument("--count", type=int, default=500, help="programs to try for each")
     options = parser.parse_args()
-    chosen = [f for f in FAULTS if all(w in f.name for w in options.words)]
-    caught = 0
-    for fault in chosen:
-        started = time.perf_counter()
-        good, where = found(fault, options.count)
-        caught += good
-        seconds = time.perf_counter() - started
-        mark = "caught" if good else "MISSED"
-        print(f"{mark}  {fault.name:<60} {seconds:4.0f} s   {where[:160]}", flush=True)
-    print(f"{caught} of {len(chosen)} caught")
-    return caught != len(chosen)
+    return report(options.words, FAULTS, lambda fault: found(fault, options.count))
 
 
 if __name__ == "__main__":

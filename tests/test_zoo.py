@@ -387,6 +387,8 @@ def test_large_weights_are_drawn_in_pieces_that_make_one_draw() -> None:
         weight = init.normal_(dg.zeros(size), generator=dg.Generator(7)).numpy()
         whole = dg.randn(size, generator=dg.Generator(7)).numpy()
     np.testing.assert_array_equal(weight, whole)
+    native = init.normal_(dg.zeros(size), generator=dg.Generator(7)).numpy()
+    np.testing.assert_allclose(native, whole, rtol=1e-6, atol=1e-6)
 
 
 def test_compiled_steps_do_what_eager_ones_do(backend: str) -> None:

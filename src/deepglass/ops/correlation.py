@@ -9,7 +9,7 @@ framework of the field the kernel is not flipped; what mathematics calls convolu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 from math import prod
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DTypeError, ShapeError
-from ..graph.kinds import Arrangement, Contraction, Section, Span
+from ..graph.kinds import Arrangement, Contraction, Order, Section, Span
 from ..graph.op import Misuse, Op, Sample
 from ..graph.tensor import apply
 from ..graph.types import Shape, TensorType
@@ -228,31 +228,32 @@ def _where_long(rule: Callable[..., Arrangements]) -> Callable[..., tuple[Arrang
     return arranged
 
 
-def _conv_arrangements(types: Any, windows: Windows) -> Arrangements:
-    w = types[1]
-    axes, places, borders = len(w.shape), _places_of(windows), _reached(windows)
-    inside = {"windows": _inside(windows)}
-    if max(w.shape[:3]) <= _MOST:
+def _image_orders(
+    kernels: Sequence[int], windows: Windows, found: int
+) -> Iterator[tuple[Order, Order, tuple[Order, Order]]]:
+    """The order of an image that is found, of the sum, and of the image and the kernels that are
+    read: images in the lanes, and channels, where either suits.
+
+    Args:
+        kernels: the shape of the kernels.
+        found: the axis of theirs with the channels of the image that is found.
+    """
+    axes, places = len(kernels), _places_of(windows)
+    if max(kernels[:3]) <= _MOST:
         order = _images_last(windows)
-        yield Arrangement(
-            order,
-            _row_by_row(axes - 2),
-            (order, _row_by_row(axes)),
-            (borders, _no_border(axes)),
-            inside,
-            spans=_taps_inside(windows),
-        )
-    channels = _channels(*w.shape[:3])
-    if channels is not None and w.shape[0] * w.shape[1] >= _FEWEST:
+        yield order, _row_by_row(axes - 2), (order, _row_by_row(axes))
+    channels = _channels(*kernels[:3])
+    if channels is not None and kernels[0] * kernels[found] >= _FEWEST:
         order = _images_order(windows, channels)
-        yield Arrangement(
-            order,
-            _taps_first(windows),
-            (order, (0, 1, *places, 2, 1) if channels == 2 else (1, 2, *places, 0)),
-            (borders, _no_border(axes)),
-            inside,
-            spans=_taps_inside(windows),
-        )
+        tiles = (0, found, *places, 3 - found, found) if channels == 2 else (1, 2, *places, 0)
+        yield order, _taps_first(windows), (order, tiles)
+
+
+def _conv_arrangements(types: Any, windows: Windows) -> Arrangements:
+    w = types[1].shape
+    borders, params = (_reached(windows), _no_border(len(w))), {"windows": _inside(windows)}
+    for orders in _image_orders(w, windows, 1):
+        yield Arrangement(*orders, borders, params, spans=_taps_inside(windows))
 
 
 def _conv_transpose_arrangements(types: Any, windows: Windows) -> Arrangements:
@@ -260,7 +261,6 @@ def _conv_transpose_arrangements(types: Any, windows: Windows) -> Arrangements:
     strided = any(v.stride > 1 for v in windows)
     if strided and (g.shape[0] == 1 or any(v.stride > 1 and v.dilation > 1 for v in windows)):
         return
-    axes, places = len(w.shape), _places_of(windows)
     around, inside = [(0, 0)] * 3, []
     for v in windows:
         first = (v.before // v.stride) - (v.covers - 1) * v.dilation
@@ -268,31 +268,11 @@ def _conv_transpose_arrangements(types: Any, windows: Windows) -> Arrangements:
         around.append((before, after))
         count = before + v.count + after
         inside.append(replace(v, before=v.before + before * v.stride, count=count))
-    borders, params = (tuple(around), _no_border(axes)), {"windows": tuple(inside)}
+    borders, params = (tuple(around), _no_border(len(w.shape))), {"windows": tuple(inside)}
     sections = _residues(g, w, windows) if strided else ()
-    if max(w.shape[:3]) <= _MOST:
-        order = _images_last(windows)
-        yield Arrangement(
-            order,
-            _row_by_row(axes - 2),
-            (order, _row_by_row(axes)),
-            borders,
-            params,
-            sections=sections,
-            spans=() if strided else _windows_over(windows),
-        )
-    channels = _channels(*w.shape[:3])
-    if channels is not None and w.shape[0] * w.shape[2] >= _FEWEST:
-        order = _images_order(windows, channels)
-        yield Arrangement(
-            order,
-            _taps_first(windows),
-            (order, (0, 2, *places, 1, 2) if channels == 2 else (1, 2, *places, 0)),
-            borders,
-            params,
-            sections=sections,
-            spans=() if strided else _windows_over(windows),
-        )
+    spans = () if strided else _windows_over(windows)
+    for orders in _image_orders(w.shape, windows, 2):
+        yield Arrangement(*orders, borders, params, sections=sections, spans=spans)
 
 
 def _residues(g: Any, w: Any, windows: Windows) -> tuple[Section, ...]:

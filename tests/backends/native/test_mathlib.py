@@ -124,6 +124,15 @@ def test_error_over_all_numbers_is_as_stated(op: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", [float32, float64], ids=str)
+def test_roots_round_each_step_correctly(dtype: DType) -> None:
+    """As NumPy does with the processor's own division and root: to the last bit."""
+    rng = np.random.default_rng(0)
+    x = np.exp(rng.uniform(-80, 80, COUNT)).astype(dtype.numpy)
+    np.testing.assert_array_equal(evaluate("sqrt", x, dtype), np.sqrt(x))
+    np.testing.assert_array_equal(evaluate("rsqrt", x, dtype), 1 / np.sqrt(x))
+
+
+@pytest.mark.parametrize("dtype", [float32, float64], ids=str)
 @pytest.mark.parametrize("op", FUNCTIONS)
 def test_ends_of_the_range(op: str, dtype: DType) -> None:
     info = np.finfo(dtype.numpy)
