@@ -47,7 +47,7 @@ def test_a_panel_holds_what_the_vectors_read(form: str, m: int, n: int, k: int, 
         check(program(nest, rows=phase.rows, chunk=phase.chunk_size), case.memory)
 
 
-@pytest.mark.parametrize(("m", "n", "k"), SIZES)
+@pytest.mark.parametrize(("m", "n", "k"), [*SIZES, (41, 9, 5)])
 def test_strips_hold_what_is_spread_over_the_lanes(m: int, n: int, k: int) -> None:
     case = matmul("first", m, n, k)
     (phase,) = case.program.levels[0]

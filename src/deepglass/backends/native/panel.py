@@ -22,7 +22,7 @@ is copied once, before the panels, block after block:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .nest import NestEmitter, States
 
 _HERE = Lanes((), None)
+_LINE = 64  # bytes of a line of the cache
 _AT_ONCE = 4  # steps of the sum that a turn of the loop copies into strips
 
 
@@ -206,11 +207,21 @@ class Strips:
 
     def write(self) -> None:
         """Emit the copy."""
-        emitter = self.emitter
-        for region in emitter.regions(self.axis):
-            emitter.loop(self.axis, region, {}, lambda states: self._inside(0, states))
-        emitter.ev.here()
+        for region in self._regions():
+            self.emitter.loop(self.axis, region, {}, lambda states: self._inside(0, states))
+        self.emitter.ev.here()
         self.written += 1
+
+    def _regions(self) -> Iterator[Region]:
+        """Steps of several blocks, so that a line is read once, then what is left."""
+        most = -(-_LINE // (self.wide * self.node.dtype.bytes))
+        for region in self.emitter.regions(self.axis):
+            blocks = (region.stop - region.start) // region.step
+            middle = region.start + blocks // most * most * region.step
+            halves = (region.start, middle, most), (middle, region.stop, blocks % most)
+            for start, stop, n in halves:
+                if start < stop:
+                    yield Region(start, stop, n * region.step, n * region.width, region.valid)
 
     def load(self, ev: Evaluator) -> Value:
         pointer = self._pointer(ev)
@@ -224,6 +235,7 @@ class Strips:
         """The address of the row and the step that the loops stand at; rows of a block are
         neighbours."""
         row = ev.place.positions[self.axis].offset - self.emitter.place[self.axis].offset
+        row %= self.wide
         return ev.address(self.buffer, IndexNode(self.terms, row - row * self.row, ()), _HERE)
 
     def _inside(self, level: int, states: States) -> States:
@@ -241,11 +253,14 @@ class Strips:
         return states
 
     def _steps(self) -> None:
-        emitter, wide = self.emitter, self.emitter.width[self.axis]
+        emitter, rows = self.emitter, self.emitter.width[self.axis]
         for _ in emitter.points(emitter.inner):
-            emitter.lanes_of(self.axis if wide > 1 else -1, wide)
-            value = emitter.ev.vector_value(self.node)
-            emitter.writer.store(value, self._pointer(emitter.ev))
+            for row in range(0, rows, self.wide):
+                wide = min(self.wide, rows - row)
+                emitter.ev.place.positions[self.axis] = emitter.place[self.axis].moved(row)
+                emitter.lanes_of(self.axis if wide > 1 else -1, wide)
+                value = emitter.ev.vector_value(self.node)
+                emitter.writer.store(value, self._pointer(emitter.ev))
         emitter.lanes_of(emitter.vector, emitter.lanes)
 
 
