@@ -192,7 +192,10 @@ def cheapest(shape: Shape) -> Choice:
 
 
 def _worth_trying(shape: Shape) -> list[Lanes]:
+    """Of a sum, which has many blocks, without the hopeless choices."""
     choices = list(_lane_choices(shape))
+    if not shape.combines:
+        return choices
     costs = [_rough_cost(shape, c) for c in choices]
     limit = _WORTH_TRYING * min(costs)
     return [c for c, cost in zip(choices, costs, strict=True) if cost <= limit]
