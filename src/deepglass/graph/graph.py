@@ -110,16 +110,16 @@ def ancestors(outputs: Iterable[Node], through: Callable[[Node], bool] | None = 
     """
     seen: set[int] = set()
     order: list[Node] = []
-    stack: list[tuple[Node, bool]] = [(n, False) for n in reversed(list(outputs))]
+    stack: list[Node | None] = list(outputs)[::-1]
     while stack:
-        node, expanded = stack.pop()
-        if expanded:
-            order.append(node)
+        node = stack.pop()
+        if node is None:  # all that the node below needs is there
+            order.append(stack.pop())
         elif node.id not in seen:
             seen.add(node.id)
-            stack.append((node, True))
+            stack += (node, None)
             if through is None or through(node):
-                stack.extend((i, False) for i in reversed(node.inputs))
+                stack += node.inputs[::-1]
     return order
 
 
@@ -202,7 +202,7 @@ class Graph:
         """Return the graph rebuilt bottom-up by ``rule(node, new_inputs) -> Node``."""
         new: dict[int, Node] = {}
         for node in self.nodes():
-            new[node.id] = rule(node, tuple(new[i.id] for i in node.inputs))
+            new[node.id] = rule(node, tuple([new[i.id] for i in node.inputs]))
         return self.with_results([new[n.id] for n in self.results])
 
     def verify(self) -> None:
@@ -252,7 +252,7 @@ class Graph:
 
 def like(node: Node, inputs: tuple[Node, ...]) -> Node:
     """Return ``node`` applied to other inputs; the node itself when they are its own."""
-    if all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
+    if inputs == node.inputs:
         return node
     return derived(node, node.op, inputs, node.params, node.type)
 

@@ -136,3 +136,21 @@ def test_an_axis_that_decides_what_is_read_is_taken_whole(moved: bool) -> None:
     assert chosen is not None
     assert chosen.vector == j
     assert ((part, 3) in chosen.block) == (not moved)
+
+
+def test_a_choice_that_pays_in_blocks_only_is_compared_too() -> None:
+    """Each number of a row is one of 36 sums of the same nine elements, which lie far apart in
+    the lanes: hopeless one by one, cheapest all at once."""
+    memory = Memory()
+    r, s, c, o = axis("r", 6), axis("s", 6), axis("c", 64), axis("o", 16)
+    x, y = memory.buffer(9 * 64 * 16), memory.buffer(36 * 64 * 16)
+    taps = [load(x, (c, 9), (o, 576), constant=k) for k in range(9)]
+    sums = [call("add", taps[k], taps[(k + n) % 9]) for n in (1, 2) for k in range(3)]
+    across = [call("choose", iota((r, 1)), *sums[k:], *sums[:k]) for k in range(6)]
+    value = call("choose", iota((s, 1)), *across)
+    where = ((r, 6 * 1024), (s, 1024), (c, 16), (o, 1))
+    nest = ir.Nest((r, s, c, o), (store(y, *where, value=value),))
+    chosen = schedule(nest, ir.Phase((nest,)), forced_cpu("avx2")).schedule
+    assert chosen is not None
+    assert (chosen.vector, chosen.lanes) == (o, 8)
+    assert chosen.block == ((r, 6), (s, 6))
