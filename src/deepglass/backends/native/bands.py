@@ -92,17 +92,22 @@ class Bands:
         """The half in which all sums of a group have all of their terms."""
         halves: list[set[Half]] = []
         for member in group.members:
-            numbers = {node.id: k for k, node in enumerate(member.sources)}
-            reads = {(numbers.get(r.source.id), _position(r)): r for r in member.reads}
+            reads = self._telling(member)
             if member.accum is not None:
                 known = self._known(member.accum.expr, reads)
                 neutral = _NEUTRAL.get(member.accum.combine)
                 halves.append({half for half, value in known.items() if value == neutral})
-            elif member.expr is not None:
-                self._note(member, self._known(member.expr, reads))
+            elif member.expr is not None and (known := self._known(member.expr, reads)):
+                self._note(member, known)
         shared = set.intersection(*halves) if halves else set()
         axes = group.axes
         return next((h for h in shared if (h.row in axes) != (h.column in axes)), None)
+
+    def _telling(self, member: Recipe) -> Reads:
+        """The reads of values of which something is known."""
+        reads = [r for r in member.reads if self.corners.get(r.source.id)]
+        numbers = {node.id: k for k, node in enumerate(member.sources)} if reads else {}
+        return {(numbers.get(r.source.id), _position(r)): r for r in reads}
 
     def _note(self, member: Recipe, known: Known) -> None:
         axes = self._plain_axes(member.root.id)
@@ -155,9 +160,10 @@ class Bands:
 
     def _asked(self, read: Read, reader: Group) -> Half | None:
         """The half of a value, by its own loops, within which a reader stays."""
-        half, axes = self.halves.get(reader.number), self._plain_axes(read.source.id)
-        if half is None or read.index is None or not axes:
+        half = self.halves.get(reader.number)
+        if half is None or read.index is None:
             return None
+        axes = self._plain_axes(read.source.id)
         at = {_axis_at(read, k): axis for k, axis in enumerate(axes)}
         row, column = at.get(half.row), at.get(half.column)
         return Half(row, column) if row is not None and column is not None else None

@@ -62,7 +62,7 @@ class Layout:
     def bordered(self) -> bool:
         return any(b != (0, 0) for b in self.border)
 
-    @property
+    @cached_property
     def rows(self) -> Axis | None:
         """The outermost axis, all of it: what is computed may be shared out along it."""
         if not self.parts:
@@ -82,16 +82,11 @@ class Layout:
 
     def axes(self, letter: str = "i", places: Places = ()) -> tuple[Axis, ...]:
         """One loop per part, over these places of each axis; over all unless given."""
-        return tuple(self._axis(part, letter, places) for part in self.parts)
+        return self._loops(letter, places)[0]
 
     def at(self, letter: str = "i", places: Places = ()) -> Indices:
         """The index of the element that the loops stand at."""
-        index = [Index()] * len(self.shape)
-        for part in self.parts:
-            first, step, _ = places[part.axis] if places else (0, 1, 0)
-            moved = scale_index(index_of(self._axis(part, letter, places)), step * part.step)
-            index[part.axis] = add_index(add_index(index[part.axis], moved), Index(constant=first))
-        return tuple(index)
+        return self._loops(letter, places)[1]
 
     def row(self, index: Sequence[Index]) -> Index | None:
         """Where an element stands along the outermost axis."""
@@ -111,6 +106,24 @@ class Layout:
             found.append((part, stride))
             stride *= self._length(part)
         return found
+
+    def _loops(self, letter: str, places: Places) -> tuple[tuple[Axis, ...], Indices]:
+        """The loops, and the element they stand at."""
+        found = self._known.get((letter, places))
+        if found is None:
+            axes = tuple([self._axis(part, letter, places) for part in self.parts])
+            index = [Index()] * len(self.shape)
+            for part, axis in zip(self.parts, axes, strict=True):
+                first, step, _ = places[part.axis] if places else (0, 1, 0)
+                moved = scale_index(index_of(axis), step * part.step)
+                at = add_index(index[part.axis], moved)
+                index[part.axis] = add_index(at, Index(constant=first))
+            found = self._known[letter, places] = axes, tuple(index)
+        return found
+
+    @cached_property
+    def _known(self) -> dict[tuple[str, Places], tuple[tuple[Axis, ...], Indices]]:
+        return {}
 
     def _axis(self, part: Part, letter: str, places: Places) -> Axis:
         whole = part.extent == self.shape[part.axis]

@@ -134,7 +134,8 @@ def _waits(
     if len(kept) < 2 or any(n.id in results or n.type.size < early.type.size for n in kept):
         return False
     inside = {n.id for n in melted if n.id not in roots}
-    before = {n.id for n in ancestors([late])}
+    first = min(n.id for n in kept)  # what a node depends on is older
+    before = {n.id for n in ancestors([late], lambda n: n.id > first)}
     return all(n.id in before for n in kept) and all(
         u.id in inside or u.id in before for n in kept for u in users[n.id]
     )
