@@ -109,17 +109,20 @@ def ancestors(outputs: Iterable[Node], through: Callable[[Node], bool] | None = 
         through: whether to look at the inputs of a node as well; always unless given.
     """
     seen: set[int] = set()
+    done: set[int] = set()
     order: list[Node] = []
-    stack: list[Node | None] = list(outputs)[::-1]
+    stack = list(outputs)[::-1]
     while stack:
-        node = stack.pop()
-        if node is None:  # all that the node below needs is there
-            order.append(stack.pop())
-        elif node.id not in seen:
+        node = stack[-1]
+        if node.id not in seen:
             seen.add(node.id)
-            stack += (node, None)
             if through is None or through(node):
                 stack += node.inputs[::-1]
+        else:
+            stack.pop()
+            if node.id not in done:
+                done.add(node.id)
+                order.append(node)
     return order
 
 
