@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 
 import deepglass as dg
+from deepglass.graph.graph import Node, ancestors
 from deepglass.graph.kinds import Host, Leaf
 from deepglass.graph.op import REGISTRY, Op, Sample
 from deepglass.graph.tensor import Buffer, Tensor, apply
+from deepglass.graph.trace import active_trace
 from deepglass.graph.types import dtype_of
 from deepglass.nn import functional
 from deepglass.ops.keys import getitem
@@ -31,9 +33,16 @@ BACKWARDS = Op(
     gradient=(lambda g, y, x: apply(BACKWARDS, g),),
 )
 
-# A pullback is that of a recorded function, a parameter that samples cannot give.
-OPS = [op for op in REGISTRY.values() if not isinstance(op.kernel, Leaf) and op.pullback is None]
-DIFFERENTIABLE = [op for op in OPS if op.gradient or op.expands_at_once]
+UNSEEN = {
+    **{op.name: "given, not computed" for op in REGISTRY.values() if isinstance(op.kernel, Leaf)},
+    "known": "within the recorded steps of a scan's gradient alone",
+}
+OPS = [op for op in REGISTRY.values() if op.name not in UNSEEN]
+DIFFERENTIABLE = [op for op in OPS if any(op.gradient) or op.pullback or op.expands_at_once]
+
+# What a recorded function is a parameter of has no samples: choices of its own make it.
+SAMPLED = [op for op in OPS if op.samples]
+SMOOTH_OPS = [op for op in DIFFERENTIABLE if any(s.smooth for s in samples_of(op))]
 
 
 class RandomProgram:
@@ -41,8 +50,8 @@ class RandomProgram:
 
     Attributes:
         used: names of the choices that were made, for coverage.
-        applied: names of the ops that were taken with a sample of their own.
-        differentiated: those among them whose gradient is part of the program.
+        forward: names of the ops that the results depend on, once it has run.
+        backward: names of the ops that the gradient among them goes through.
     """
 
     def __init__(self, seed: int, length: int = 14) -> None:
@@ -53,8 +62,8 @@ class RandomProgram:
         shapes = [a.shape for a in self.arguments] + [SHAPES[rng.integers(len(SHAPES))]]
         self.initial = [self._values(rng, s) for s in shapes]
         self.used: list[str] = []
-        self.applied: list[str] = []
-        self.differentiated: list[str] = []
+        self.forward: set[str] = set()
+        self.backward: set[str] = set()
 
     @staticmethod
     def _values(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -73,11 +82,12 @@ class RandomProgram:
         for _ in range(calls):
             outputs = compiled(*[a.astype(wanted) for a in self.arguments])
             results += [np.array(o.numpy()) for o in outputs]
+        self.forward = {n.op.name for n in compiled.latest.graph.nodes()}
         return results + [np.array(s.numpy()) for s in state]
 
     def _body(self, pool: list[Tensor], state: list[Buffer]) -> list[Tensor]:
         rng = np.random.default_rng(self.seed + 1)
-        self.used, self.applied, self.differentiated = [], [], []
+        self.used = []
         pool = pool + list(state)
         start = [s * 1.0 for s in state]
         for _ in range(self.length):
@@ -96,6 +106,7 @@ class RandomProgram:
 
     def _gradient(self, rng: np.random.Generator, x: Tensor) -> Tensor:
         seed = int(rng.integers(2**31))
+        values: list[Node] = []
 
         def value(x: Tensor) -> Tensor:
             inner = np.random.default_rng(seed)
@@ -103,9 +114,14 @@ class RandomProgram:
             for _ in range(4):
                 made = getattr(self, SMOOTH[inner.integers(len(SMOOTH))])(inner, pool)
                 pool += [] if made is None else [made]
-            return (pool[-1] * pool[-1]).sum()
+            total = (pool[-1] * pool[-1]).sum() + pool[1].sum()
+            values.append(total.node)
+            return total
 
         gradient: Tensor = dg.grad(value)(x)
+        trace = active_trace()
+        assert trace is not None
+        self.backward = {n.op.name for n in ancestors(values) if trace.gradients_of(n)}
         return gradient
 
     def _rebind(self, rng: np.random.Generator, pool: list[Tensor], state: list[Buffer]) -> None:
@@ -117,9 +133,8 @@ class RandomProgram:
 
     def _differentiated(self, rng: np.random.Generator, x: Tensor) -> Tensor:
         """An op on one of its own samples, away from kinks, where it depends on ``x``."""
-        op = DIFFERENTIABLE[rng.integers(len(DIFFERENTIABLE))]
+        op = SMOOTH_OPS[rng.integers(len(SMOOTH_OPS))]
         smooth = [s for s in samples_of(op) if s.smooth]
-        self.differentiated.append(op.name)
         nearly_one = 1 + dg.tanh(x.mean()) / 1024
         return self._applied(op, smooth[rng.integers(len(smooth))], nearly_one)
 
@@ -145,6 +160,7 @@ class RandomProgram:
             lambda v: dg.sqrt(v * v + 0.5), lambda v: dg.log(v * v + 0.5), dg.erf,
             lambda v: dg.sin(v) * dg.cos(v), lambda v: dg.log1p(v * v), dg.abs,
             lambda v: (v * v + 0.5) ** -0.7, lambda v: dg.expm1(dg.clamp(v, -1.5, 1.5)),
+            lambda v: v.to("float32").to(v.dtype),
         ]  # fmt: skip
         return functions[rng.integers(len(functions))](x)
 
@@ -157,6 +173,17 @@ class RandomProgram:
             lambda a, b: a / (b * b + 1.0), lambda a, b: dg.where(dg.gt(a, b), a, b * 0.5),
         ]  # fmt: skip
         return functions[rng.integers(len(functions))](x, y)
+
+    def siblings(self, rng: np.random.Generator, pool: list[Tensor]) -> Tensor:
+        """One op twice on one value, with different parameters."""
+        x = self._pick(rng, pool)
+        functions: list[Callable[[int], Tensor]] = [
+            lambda k: dg.clamp(x, -0.4 * k, 0.3 * k), lambda k: dg.norm(x, k) * 0.3,
+            lambda k: functional.leaky_relu(x, 0.2 * k), lambda k: functional.elu(x, 0.3 * k),
+            lambda k: dg.roll(x, k),
+        ]  # fmt: skip
+        function = functions[rng.integers(len(functions))]
+        return function(1) - function(2) * 0.5
 
     def reduce(self, rng: np.random.Generator, pool: list[Tensor]) -> Tensor | None:
         x = self._pick(rng, [t for t in pool if t.ndim] or pool)
@@ -250,9 +277,8 @@ class RandomProgram:
 
     def record(self, rng: np.random.Generator, pool: list[Tensor]) -> Tensor:
         """An op on one of its own samples, which nothing rounds: the factor is 1."""
-        op = OPS[rng.integers(len(OPS))]
+        op = SAMPLED[rng.integers(len(SAMPLED))]
         samples = samples_of(op)
-        self.applied.append(op.name)
         mean = self._pick(rng, pool).mean()
         one = dg.where(mean > 1e6, 2.0, 1.0).to(mean.dtype)
         return self._applied(op, samples[rng.integers(len(samples))], one)
@@ -263,12 +289,12 @@ class RandomProgram:
 
 
 CHOICES = (
-    "unary", "binary", "binary", "reduce", "product", "move", "index", "normalize", "image",
-    "noise", "host", "scan", "checkpoint", "record", "record",
+    "unary", "binary", "binary", "siblings", "reduce", "product", "move", "index", "normalize",
+    "image", "noise", "host", "scan", "checkpoint", "record", "record",
 )  # fmt: skip
 SMOOTH = (
-    "unary", "binary", "reduce", "product", "move", "normalize", "index", "image", "host", "scan",
-    "checkpoint",
+    "unary", "binary", "siblings", "reduce", "product", "move", "normalize", "index", "image",
+    "host", "scan", "checkpoint",
 )  # fmt: skip
 
 
