@@ -110,6 +110,6 @@ def test_random_programs_use_every_choice():
     used: set[str] = set()
     for seed in range(12):
         program = RandomProgram(seed)
-        program.run("reference", "float64", calls=1)
+        program.run("float64", calls=1)
         used |= set(program.used)
     assert used >= set(CHOICES)
