@@ -22,7 +22,7 @@ RUNS = 10
 
 
 class Looked(Protocol):
-    """What is looked at: a `compile.Program`."""
+    """What is looked at: a `program.Program`."""
 
     @property
     def graph(self) -> Graph: ...
