@@ -110,7 +110,7 @@ KERNELS: dict[str, Callable[[Slots], Kernel]] = {
     "x^T y        512x512x512": lambda s: matmul(s, "first", 512, 512, 512, 64),
     "x W^T        4096x128 -> 512": lambda s: matmul(s, "dot", 4096, 512, 128, 64),
     "dz W         4096x512 -> 128": lambda s: matmul(s, "plain", 4096, 128, 512, 64),
-    "dz^T x       512x4096 -> 128": lambda s: matmul(s, "first", 512, 128, 4096, 64),
+    "dz^T x       512x4096 -> 128": lambda s: matmul(s, "first", 512, 128, 4096, 128),
     **{
         f"{name:12} {n}x{n}x{n}": partial(square, form, n)
         for n in (1024, 2048)

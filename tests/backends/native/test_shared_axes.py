@@ -80,6 +80,15 @@ def test_chunks_are_equal_and_of_an_even_number_where_rows_are_no_blocks(rows, p
     assert chunk_size(rows, blocks=False) == even
 
 
+@pytest.mark.parametrize(
+    ("rows", "gathers", "wide"),
+    [(63, 8, 8), (64, 64, 16), (128, 64, 16), (384, 96, 48), (512, 128, 64), (4096, 128, 128)],
+)
+def test_chunks_that_copy_a_factor_are_large(rows, gathers, wide):
+    assert chunk_size(rows, gathers=True) == gathers
+    assert chunk_size(rows, wide=True) == wide
+
+
 def test_what_is_seen_under_another_shape_lies_in_its_rows():
     """Tiles of a map, put side by side, are another shape of the map; its images stay apart."""
     rng = np.random.default_rng(0)

@@ -34,7 +34,8 @@ def chunk_size(
     if tile > 1:
         return -(-chunk_size(rows, gathers) // tile) * tile
     if (gathers or wide) and rows >= 64:
-        return max(64 if gathers else 16, min(128, rows // 64 * 8))
+        least, chunks = (64, 4) if gathers else (16, 8)
+        return max(least, min(128, rows // (8 * chunks) * 8))
     if rows >= 16:
         size = 8 * max(1, min(8, rows // 128))
     else:

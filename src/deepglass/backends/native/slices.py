@@ -22,7 +22,6 @@ from . import ir
 from .substitute import Substitution
 
 SLICE = 256  # terms of a slice, about: so many vectors of a factor fit the first cache
-SHORT = 128  # where neither factor lies along the sum: its lines are not used up at once
 LONG = 1024  # terms from which on a sum is sliced where both do
 FEW = 16  # rows of a factor that stays in the cache while the other comes from memory, once
 FLOWING = 32  # terms of a slice then: so many rows come from memory at a time
@@ -45,7 +44,7 @@ def slice_of(
         return FLOWING
     if terms < (LONG if all(along) else 1.5 * SLICE):
         return 0
-    return -(-terms // round(terms / (SLICE if any(along) else SHORT)))
+    return -(-terms // round(terms / SLICE))
 
 
 def lie_along(axis: ir.Axis, term: ir.Expr) -> list[bool]:
