@@ -294,8 +294,12 @@ def logsigmoid(input: Any) -> Tensor:
     return -apply(SOFTPLUS, -as_floats("logsigmoid", input))
 
 
-def _gelu_reference(x: np.ndarray) -> np.ndarray:
-    return np.asarray(x * (0.5 * (1 + erf.reference(x / math.sqrt(2)))), x.dtype)
+def _gelu_reference(x: np.ndarray, approximate: str) -> np.ndarray:
+    if approximate == "tanh":
+        below = 1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
+    else:
+        below = 1 + erf.reference(x / math.sqrt(2))
+    return np.asarray(x * (0.5 * below), x.dtype)
 
 
 def _normal_below(x: Tensor) -> Tensor:
@@ -309,18 +313,47 @@ def _density(x: Tensor) -> Tensor:
     return exp(-(z * z)) * (1 / math.sqrt(2 * math.pi))
 
 
-def _gelu_gradient(g: Tensor, y: Tensor, x: Tensor) -> Tensor:
-    return g * (_normal_below(x) + x * _density(x))
+_STEEP, _BENT = math.sqrt(8 / math.pi), math.sqrt(8 / math.pi) * 0.044715
+
+
+def _nearly_below(x: Tensor) -> Tensor:
+    """The same, nearly: (1 + tanh(u)) / 2, which is the sigmoid of 2 u."""
+    return sigmoid(x * (x * x * _BENT + _STEEP))
+
+
+def _nearly_density(x: Tensor) -> Tensor:
+    """The derivative of `_nearly_below`, in its terms."""
+    below = _nearly_below(x)
+    return below * (1.0 - below) * (x * x * (3 * _BENT) + _STEEP)
+
+
+_NORMAL = {"none": (_normal_below, _density), "tanh": (_nearly_below, _nearly_density)}
+
+
+def _gelu(x: Tensor, approximate: str) -> Tensor:
+    below, _ = _NORMAL[approximate]
+    return x * below(x)
+
+
+def _gelu_gradient(g: Tensor, y: Tensor, x: Tensor, approximate: str) -> Tensor:
+    below, density = _NORMAL[approximate]
+    return g * (below(x) + x * density(x))
+
+
+def _gelu_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for approximate in _NORMAL:
+        yield from _samples(approximate=approximate)(rng)
 
 
 GELU = Op(
     name="gelu",
-    infer=same("gelu", "float"),
+    infer=lambda x, approximate: same("gelu", "float")(x),
     reference=_gelu_reference,
-    kernel=Composite(lambda x: x * _normal_below(x)),
+    kernel=Composite(_gelu),
     gradient=(_gelu_gradient,),
-    samples=_samples(),
-    misuses=_misuses(),
+    samples=_gelu_samples,
+    misuses=_misuses(approximate="none"),
+    notation="gelu({0}, {approximate})",
     doc="x times the probability that a standard normal number is less than x.",
 )
 
@@ -335,20 +368,16 @@ def gelu(input: Any, approximate: str = "none") -> Tensor:
         approximate: "none", or "tanh": 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))).
 
     Numerics: far below zero the probability is 1 + erf with what rounding leaves of it: an
-    absolute error of one spacing of numbers at 1, times x.
+    absolute error of one spacing of numbers at 1, times x. By tanh it keeps its digits.
 
     Source: Hendrycks and Gimpel (2016), section 2.
 
     >>> gelu(Tensor([-1.0, 0.0, 2.0]))
     tensor([-0.1587,  0.    ,  1.9545])
     """
-    if approximate not in ("none", "tanh"):
+    if approximate not in _NORMAL:
         raise DomainError(f"gelu: approximate is 'none' or 'tanh'; got {approximate!r}.")
-    if approximate == "none":
-        return apply(GELU, as_tensor(input))
-    x = as_floats("gelu", input)
-    inner = (x + x * x * x * 0.044715) * math.sqrt(2 / math.pi)
-    return x * 0.5 * (tanh(inner) + 1.0)
+    return apply(GELU, as_tensor(input), approximate=approximate)
 
 
 def silu(input: Any) -> Tensor:

@@ -6,7 +6,7 @@ another order than it can be computed in, or when computing it again costs more 
 it back.
 
 What has to wait, such as the slope of an activation for its gradient, is stored instead of what
-it is computed from where that makes fewer values.
+it is computed from where that makes fewer values, or as many and less work.
 """
 
 from __future__ import annotations
@@ -94,7 +94,10 @@ def find_roots(
             roots.add(node.id)
         if len(node.inputs) == 2 and isinstance(node.op.kernel, Elementwise):
             for early, late in (node.inputs, node.inputs[::-1]):
-                if costs[early.id] >= WORTH_SHARING and _waits(early, late, users, roots, results):
+                fewest = 1 if costs[early.id] > WORTH_STORING else 2
+                if costs[early.id] >= WORTH_SHARING and fewest <= len(
+                    _kept_for(early, late, users, roots, results)
+                ):
                     roots.add(early.id)
         if node.id in roots:
             costs[node.id], steps[node.id] = 0, 0
@@ -118,27 +121,28 @@ def _end_of_chain(node: Node, users: dict[int, list[Node]], roots: set[int]) -> 
     return end
 
 
-def _waits(
+def _kept_for(
     early: Node, late: Node, users: dict[int, list[Node]], roots: set[int], results: set[int]
-) -> bool:
-    """Whether several values would be kept for ``early`` alone until ``late`` is there, which
-    depends on them all."""
+) -> list[Node]:
+    """The values that would be kept for ``early`` alone until ``late`` is there, which depends on
+    them all; none where others need some of them."""
     if (
         len(users[early.id]) > 1
         or early.id in roots
         or not isinstance(early.op.kernel, Elementwise)
     ):
-        return False
+        return []
     melted = ancestors([early], lambda n: n.id not in roots)
     kept = [n for n in melted if n.id in roots]
-    if len(kept) < 2 or any(n.id in results or n.type.size < early.type.size for n in kept):
-        return False
+    if any(n.id in results or n.type.size < early.type.size for n in kept):
+        return []
     inside = {n.id for n in melted if n.id not in roots}
-    first = min(n.id for n in kept)  # what a node depends on is older
+    first = min((n.id for n in kept), default=0)  # what a node depends on is older
     before = {n.id for n in ancestors([late], lambda n: n.id > first)}
-    return all(n.id in before for n in kept) and all(
-        u.id in inside or u.id in before for n in kept for u in users[n.id]
+    alone = all(
+        n.id in before and all(u.id in inside or u.id in before for u in users[n.id]) for n in kept
     )
+    return kept if alone else []
 
 
 def _store_inputs(node: Node, costs: dict[int, float], roots: set[int]) -> None:
