@@ -14,9 +14,9 @@ from ..errors import DataError, DomainError, ShapeError
 from ..graph.tensor import Buffer, Tensor, as_tensor
 from ..nn import Dropout, Embedding, LayerNorm, Linear, ModuleList, init
 from ..nn import functional as F
-from ..nn.attention import attention_weights, merge_heads, split_heads
+from ..nn.attention import attention_weights, merge_heads
 from ..nn.module import Module
-from ..ops import chunk, clamp, index_select, swapaxes, unsqueeze, where
+from ..ops import clamp, index_select, permute, reshape, swapaxes, unbind, unsqueeze, where
 from ..ops.random import Generator
 from ..tensorfile import read_tensors
 from .generation import LanguageModel, Memory
@@ -253,9 +253,11 @@ class CausalSelfAttention(Module):
         later = where(places > unsqueeze(places, 1), -math.inf, 0.0)
         return attention_weights(q, k, later.to(x.dtype))
 
-    def _projected(self, x: Tensor) -> list[Tensor]:
+    def _projected(self, x: Tensor) -> tuple[Tensor, ...]:
         """Queries, keys and values: (batch, heads, length, width / heads)."""
-        return [split_heads(t, self.heads) for t in chunk(self.c_attn(x), 3, dim=-1)]
+        batch, length, _ = x.shape
+        parts = reshape(self.c_attn(x), batch, length, 3, self.heads, -1)
+        return unbind(permute(parts, 2, 0, 3, 1, 4))
 
 
 class FeedForward(Module):

@@ -93,6 +93,22 @@ def test_large_weights_are_asked_for_while_their_gradient_is_found(width, large)
     assert any("llvm.prefetch" in text for text in text_of(program, "llvm")) == large
 
 
+@pytest.mark.parametrize(("rows", "large"), [(256, False), (4096, True)])
+def test_the_next_panel_is_asked_for_where_it_comes_from_large_memory(rows, large):
+    x, y = np.ones((rows, 64), "float32"), np.ones((rows, 96), "float32")
+    program = loops(lambda x, y: x.T @ y, x, y)
+    assert any("llvm.prefetch" in text for text in text_of(program, "llvm")) == large
+
+
+def test_a_slope_waits_instead_of_being_computed_again():
+    """Of the tanh form no more is kept with the slope than without, and tanh is found once."""
+    model = nn.Sequential(nn.Linear(40, 48), nn.GELU("tanh"), nn.Linear(48, 24))
+    program = loops(training_step(model), np.ones((32, 40), np.float32), np.zeros(32, np.int64))
+    nests = [n for level in program.levels for phase in level for n in phase.nests]
+    (found,) = (n for n in nests if "sigmoid(" in str(n))
+    assert len(found.stores) == 2
+
+
 def test_a_convolution_net_takes_five_barriers_and_no_serial_image_loop():
     model = nn.Sequential(
         nn.Conv2d(1, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2),

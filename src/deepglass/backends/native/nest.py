@@ -403,11 +403,12 @@ class NestEmitter:
         ends = reachable([node for _, node in self.stores])
         for _ in self.points(self.outer):
             for node in ends:
-                if node.buffer and node.index and self._flows(node.buffer, node.index):
+                if node.buffer and node.index and self.flows(node.buffer, node.index):
                     lanes = self.ev.lanes_of(node.index)
-                    self.writer.ask(self.ev.address(node.buffer, node.index, lanes))
+                    where = self.ev.address(node.buffer, node.index, lanes)
+                    self.writer.ask(where, written=True)
 
-    def _flows(self, buffer: ir.Buffer, index: IndexNode) -> bool:
+    def flows(self, buffer: ir.Buffer, index: IndexNode) -> bool:
         """Whether vectors of this index go through memory that fits no near cache."""
         along = index.coefficient(self.vector) == 1 and not index.loaded
         return along and buffer.size * buffer.dtype.bytes > NEAR

@@ -153,6 +153,15 @@ class PanelCopy:
             value = emitter.ev.vector_value(self.node)
             offset = emitter.ev.place.positions[self.vector].offset - self.home.offset
             w.store(value, self.panel.pointer(emitter.ev, offset))
+            self._ask_for_next()
+
+    def _ask_for_next(self) -> None:
+        """Have what the next panel holds in the place of this vector brought near."""
+        emitter, ev, index = self.emitter, self.emitter.ev, self.node.index
+        if self.node.buffer and index and emitter.flows(self.node.buffer, index):
+            here = ev.place.positions[self.vector]
+            ev.place.positions[self.vector] = here.moved(self.step)
+            emitter.writer.ask(ev.address(self.node.buffer, index, ev.lanes_of(index)))
 
     def _square(self, axis: int, steps: int) -> None:
         """Copy so many steps, as many as there are lanes: load along them, and turn."""

@@ -314,9 +314,10 @@ class Writer:
             call = f"call void @llvm.masked.store.{suffix(raw.dtype, raw.lanes)}.p0"
             self.lines.append(f"  {call}({raw}, ptr align {align} {pointer}, {mask})")
 
-    def ask(self, pointer: str) -> None:
-        """Have a line of memory brought near, to be read and written soon."""
-        self.lines.append(f"  call void @llvm.prefetch.p0(ptr {pointer}, i32 1, i32 3, i32 1)")
+    def ask(self, pointer: str, written: bool = False) -> None:
+        """Have a line of memory brought near, to be read soon, or to be ``written`` too."""
+        how = f"i32 {int(written)}, i32 3, i32 1"
+        self.lines.append(f"  call void @llvm.prefetch.p0(ptr {pointer}, {how})")
 
     def scatter(self, a: Value, pointers: str, mask: Value) -> None:
         """Store one element to each of a vector of pointers."""
