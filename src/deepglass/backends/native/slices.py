@@ -25,6 +25,7 @@ SLICE = 256  # terms of a slice, about: so many vectors of a factor fit the firs
 LONG = 1024  # terms from which on a sum is sliced where both do
 FEW = 16  # rows of a factor that stays in the cache while the other comes from memory, once
 FLOWING = 32  # terms of a slice then: so many rows come from memory at a time
+EXACT = 2048  # terms of a slice where they lie along the sum: for the sake of rounding alone
 
 
 def slice_of(
@@ -39,12 +40,18 @@ def slice_of(
     terms = over[0].extent
     few = min(a.extent for a in axes) <= FEW
     if few and all(along):
-        return 0
+        return _even(terms, EXACT)
     if few and any(along) and terms > LONG:
         return FLOWING
     if terms < (LONG if all(along) else 1.5 * SLICE):
         return 0
-    return -(-terms // round(terms / SLICE))
+    return _even(terms, SLICE)
+
+
+def _even(terms: int, about: int) -> int:
+    """The length of slices that are about so long and alike; 0 where one would do."""
+    count = round(terms / about)
+    return -(-terms // count) if count > 1 else 0
 
 
 def lie_along(axis: ir.Axis, term: ir.Expr) -> list[bool]:
