@@ -80,6 +80,17 @@ def test_threads_share_columns_where_all_rows_read_a_large_factor():
     np.testing.assert_allclose(layers(x, w, v).numpy(), exact, atol=2e-3)
 
 
+def test_threads_share_columns_of_a_large_factor_that_is_seen_under_another_shape():
+    x, y = np.ones((8, 300, 19), "float32"), np.ones((8, 300, 700), "float32")
+
+    def products(x, y):
+        x, y = dg.exp(x), dg.exp(y)
+        return x.reshape(2400, 19).T @ y.reshape(2400, 700)
+
+    levels = loops(products, x, y).levels
+    assert [phase.rows.extent for phase in levels[-1]] == [700]
+
+
 def test_threads_share_rows_where_the_large_factor_is_theirs():
     x, w = np.ones((700, 300), "float32"), np.ones((300, 19), "float32")
     ((phase,),) = loops(lambda x, w: x @ w, x, w).levels

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from ...graph.graph import Node
 from .arrange import Layouts
 from .ir import Acc, Accum, Buffer, Call, Const, Expr, Index, Iota, Load
-from .recipe import Evaluator, Read, Recipe, make
+from .recipe import Evaluator, Recipe, make
 from .roots import is_leaf, is_number
 from .vocabulary import guarded
 
@@ -47,7 +47,7 @@ class Cookbook:
             self.known[reader.key] = recipe
             return recipe
         of = dict(zip((n.id for n in known.sources), reader.sources, strict=True))
-        reads = [Read(of.get(r.source.id, r.source), r.layout, r.index, r.row) for r in known.reads]
+        reads = [replace(r, source=of.get(r.source.id, r.source)) for r in known.reads]
         return replace(known, root=root, reads=reads, sources=tuple(reader.sources))
 
 

@@ -274,9 +274,8 @@ def read_again(group: Group, rows: Axis) -> int:
 
 
 def _moves(read: Read, axis: Axis) -> bool:
-    """Whether steps along an axis read other elements; what is seen under another shape may be
-    known to lie in other rows only."""
-    known = read.index if read.index is not None else (read.row,)
+    """Whether steps along an axis are known to read other elements."""
+    known = (read.position, *(read.index or ()))
     return any(i is not None and i.coefficient(axis) != 0 for i in known)
 
 

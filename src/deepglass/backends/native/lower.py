@@ -327,7 +327,7 @@ class _Lowering:
     def _gathers(self, group: Group) -> bool:
         """Whether many slices gather in memory: each chunk then reads all of a factor."""
         size, terms = self._slice(group), prod(a.extent for a in group.over)
-        return size > 0 and (group.members[0].outside > 0 or 8 * size <= terms)
+        return size > 0 and (group.members[0].outside > 0 or 4 * size <= terms)
 
     def _nests(self, group: Group) -> list[Nest]:
         root = group.members[0].root

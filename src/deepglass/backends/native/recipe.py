@@ -47,12 +47,14 @@ class Read:
         layout: how it lies in memory.
         index: where, in the source's own shape without axes of length 1; None if unknown.
         row: where along its rows, the outermost axis in memory; None if unknown.
+        position: where in memory; None if unknown.
     """
 
     source: Node
     layout: Layout
     index: Indices | None
     row: Index | None
+    position: Index | None
 
 
 @dataclass
@@ -158,7 +160,7 @@ class Evaluator:
 
     def everywhere(self, node: Node) -> Read:
         """A read of the whole of a stored node."""
-        return Read(node, self.layouts.of(node), None, None)
+        return Read(node, self.layouts.of(node), None, None, None)
 
     def readers(self, node: Node) -> list[Callable[[Sequence[Scalar]], Scalar]]:
         """Return a function per input that reads it at any index."""
@@ -210,11 +212,13 @@ class Evaluator:
         same = same_without_ones(node.type.shape, shape)
         if not same:  # seen under another shape, it lies row by row
             seen = row_major(shape)
-            first = seen.shape[:1] == layout.shape[:1]
-            self.reads.append(Read(node, layout, None, seen.row(inner) if first else None))
-            return Load(self.buffer_of(node), seen.position(inner))
-        self.reads.append(Read(node, layout, inner, layout.row(inner)))
-        return Load(self.buffer_of(node), layout.position(inner))
+            position, same_rows = seen.position(inner), seen.shape[:1] == layout.shape[:1]
+            row = seen.row(inner) if same_rows else None
+            self.reads.append(Read(node, layout, None, row, position))
+        else:
+            position = layout.position(inner)
+            self.reads.append(Read(node, layout, inner, layout.row(inner), position))
+        return Load(self.buffer_of(node), position)
 
 
 def loads(x: Scalar) -> bool:
