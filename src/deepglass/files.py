@@ -30,11 +30,19 @@ def replace_file(path: str | Path, content: bytes | str) -> None:
     path = Path(path)
     data = content.encode() if isinstance(content, str) else content
     try:
-        _remove_abandoned(path)
+        remove_abandoned(path.parent, f".{glob.escape(path.name)}.{'[0-9a-f]' * 32}")
         _replace(path, data)
     except OSError as error:
         why = f"{error.strerror or error}; the file is whole, as it was or as it should be"
         raise OSError(error.errno, why, str(path)) from error
+
+
+def remove_abandoned(folder: Path, pattern: str) -> None:
+    """Remove what killed writers left an hour ago or more; others may be writing right now."""
+    for left in folder.glob(pattern):
+        with suppress(OSError):
+            if left.stat().st_mtime < time.time() - ABANDONED:
+                left.unlink()
 
 
 def _replace(path: Path, data: bytes) -> None:
@@ -50,14 +58,6 @@ def _replace(path: Path, data: bytes) -> None:
             unfinished.unlink()
         raise
     _sync_folder(path.parent)
-
-
-def _remove_abandoned(path: Path) -> None:
-    """Remove what killed writers of ``path`` left; others may be writing it right now."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * 32}"):
-        with suppress(OSError):
-            if left.stat().st_mtime < time.time() - ABANDONED:
-                left.unlink()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import gc
 import hashlib
 import http.server
+import os
 import re
+import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,16 +28,18 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Gives one file whole, and another one cut off."""
+    """Gives one file whole, another one cut off, and never ends a third one."""
 
     def do_GET(self) -> None:
-        if self.path not in ("/file", "/cut"):
+        if self.path not in ("/file", "/cut", "/slow"):
             self.send_error(404)
             return
         self.send_response(200)
         self.send_header("Content-Length", str(len(CONTENT)))
         self.end_headers()
         self.wfile.write(CONTENT if self.path == "/file" else CONTENT[:5])
+        if self.path == "/slow":
+            self.rfile.read()  # until the other side is gone
 
     def log_message(self, format: str, *arguments: object) -> None:
         pass
@@ -94,6 +99,31 @@ def test_a_download_that_fails_leaves_nothing(
     assert "Nothing was kept" in str(caught.value)
     assert "DEEPGLASS_DATA" in str(caught.value)
     assert not list((cache / "things").iterdir())
+
+
+SCRIPT = """
+import sys, pooch
+from deepglass.data.fetch import Remote, fetch
+pooch.os_cache = lambda name: sys.argv[1]
+fetch("things", Remote("file.bin", sys.argv[2], "00", 16, ""))
+"""
+
+
+def test_after_a_killed_download_the_next_one_begins_anew(server: str, cache: Path) -> None:
+    folder = cache / "things"
+    command = [sys.executable, "-c", SCRIPT, str(cache), f"{server}/slow"]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        while not (folder.is_dir() and list(folder.iterdir())):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+    (left,) = folder.iterdir()
+    assert fetch("things", remote(f"{server}/file")).read_bytes() == CONTENT
+    assert sorted(folder.iterdir()) == sorted([folder / "file.bin", left])
+    os.utime(left, (0, 0))
+    (folder / "file.bin").unlink()
+    fetch("things", remote(f"{server}/file"))
+    assert [path.name for path in folder.iterdir()] == ["file.bin"]
 
 
 def test_a_full_disk_is_told(server: str, monkeypatch: pytest.MonkeyPatch) -> None:

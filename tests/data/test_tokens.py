@@ -95,8 +95,8 @@ def test_encode_text() -> None:
     pairs, parts = encode_text(TEXT, 8, "8:2", vocabulary=280, step=2)
     assert isinstance(pairs, BytePairEncoder)
     assert "".join(pairs.decode(p.tokens) for p in parts) == TEXT
-    with pytest.raises(DataError, match="more tokens than length"):
-        encode_text("short", 8)
+    with pytest.raises(DataError, match=r"length=8 and parts of 80 and 8 tokens\. G"):
+        encode_text("so short" * 11, 8)
 
 
 def test_reading(tmp_path: Path) -> None:

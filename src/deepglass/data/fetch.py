@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
+from ..files import remove_abandoned
 
 VARIABLE = "DEEPGLASS_DATA"  # names a folder with one folder per data set
 TIMEOUT = 30  # seconds without an answer
@@ -59,6 +60,9 @@ def at_hand(folder: str, *names: str) -> Path | None:
 def fetch(folder: str, remote: Remote, *aliases: str) -> Path:
     """Return the path of a published file, downloading it if need be.
 
+    A download that stops begins anew the next time. What a killed process left of one never has
+    the name of the file; the first download into the folder an hour later removes it.
+
     Args:
         folder: of the data set, under DEEPGLASS_DATA and in the cache.
         remote: the file.
@@ -72,6 +76,7 @@ def fetch(folder: str, remote: Remote, *aliases: str) -> Path:
         return here
     pooch = _pooch(folder, remote)
     place = Path(pooch.os_cache("deepglass"), folder)
+    remove_abandoned(place, "tmp*")  # as pooch names what it has not finished
     try:
         return Path(
             pooch.retrieve(

@@ -227,7 +227,14 @@ class ImageFolder(Dataset):
         return len(self.paths)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.int64]:
-        return read_image(self.paths[index], self.size, self.mode), self.labels[index]
+        try:
+            image = read_image(self.paths[index], self.size, self.mode)
+        except DataError as error:
+            raise DataError(
+                f"{error} Replace or delete it, or leave out what find_damaged finds; in a "
+                'configuration damaged = "skip" of [data] does.'
+            ) from error
+        return image, self.labels[index]
 
     @property
     def encoder(self) -> ImageEncoder:

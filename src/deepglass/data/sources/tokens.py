@@ -227,7 +227,15 @@ def encode_text(
         if vocabulary is None
         else BytePairEncoder.fit(parts[0], vocabulary)
     )
-    return encoder, [NextTokenDataset(encoder.encode(part), length, step) for part in parts]
+    tokens = [encoder.encode(part) for part in parts]
+    counts = [len(part) for part in tokens]
+    if min(counts) <= length:
+        raise DataError(
+            "encode_text: parts that are each longer than a window; got windows of "
+            f"length={length} and parts of {' and '.join(map(str, counts))} tokens. Give more "
+            "text, or a smaller length."
+        )
+    return encoder, [NextTokenDataset(part, length, step) for part in tokens]
 
 
 def _tokenizers() -> Any:
