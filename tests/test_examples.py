@@ -136,7 +136,7 @@ def test_gradients_vanish_through_sigmoids(tmp_path: Path) -> None:
 
 
 def test_dropout_keeps_the_loss_low(tmp_path: Path) -> None:
-    found = example("dropout").main(200, 150, 1, tmp_path / "dropout.png")
+    found = example("dropout").main(100, 130, 1, tmp_path / "dropout.png")
     without, with_dropout = (found[share]["loss"] for share in (0.0, 0.5))
     assert without[-1] > 1.05 * min(without)
     assert with_dropout[-1] < without[-1]
@@ -167,7 +167,7 @@ def test_wider_layers_come_closer(tmp_path: Path) -> None:
 
 
 def test_away_from_the_data_answers_spread(tmp_path: Path) -> None:
-    found = example("bayes").main(800, tmp_path / "bayes.png")
+    found = example("bayes").main(300, tmp_path / "bayes.png")
     assert set(found) == {"Bayes by backprop", "dropout"}
     assert all(outside > 3 * inside for inside, outside in found.values())
     opens(tmp_path / "bayes.png")
@@ -187,16 +187,15 @@ def test_pictures_are_drawn(name: str, tmp_path: Path) -> None:
     opens(picture)
 
 
-@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
-def test_the_readme_does_what_it_says(name: str) -> None:
-    text = (ROOT / name).read_text(encoding="utf-8")
+def test_the_readme_does_what_it_says() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
     step, trainer = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     space: dict[str, Any] = {"__name__": "readme"}
-    exec(compile(step, name, "exec"), space)
+    exec(compile(step, "README.md", "exec"), space)
     assert space["losses"][0] > 0.4
     assert space["losses"][-1] < 0.01
     assert space["model"](space["x"]).argmax(1).tolist() == [0, 1, 1, 0]
-    exec(compile(trainer, name, "exec"), space)
+    exec(compile(trainer, "README.md", "exec"), space)
     assert space["history"][-1].validation["accuracy"] > 0.94
 
 
@@ -225,10 +224,11 @@ def test_the_page_on_optimizing_does_what_it_says() -> None:
     assert abs(w.item() - 0.9) < 1e-6
 
 
-def test_both_readmes_give_the_same_commands() -> None:
+def test_both_readmes_give_the_same_commands_and_code() -> None:
     def commands(name: str) -> list[str]:
         text = (ROOT / name).read_text(encoding="utf-8")
-        return [line for line in text.splitlines() if line.startswith("    ")]
+        code = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+        return [*code, *(line for line in text.splitlines() if line.startswith("    "))]
 
     assert commands("README.md") == commands("README.zh-CN.md")
     assert sum("scripts/" in line for line in commands("README.md")) == 2

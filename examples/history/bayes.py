@@ -129,8 +129,9 @@ def learn(
 
 def drawn(model: dg.nn.Module, count: int = 200) -> np.ndarray:
     """Return so many answers along the line; each draws weights or silent neurons anew."""
+    answers = dg.compile(lambda x: model(scaled(x)))
     with dg.no_grad():
-        return np.array([model(scaled(dg.tensor(LINE))).numpy()[:, 0] for _ in range(count)])
+        return np.array([answers(LINE).numpy()[:, 0] for _ in range(count)])
 
 
 def show(picture: Path, fans: dict[str, np.ndarray]) -> None:
