@@ -17,6 +17,7 @@ from deepglass.models import DESIGNS, MLP, Sizes
 from deepglass.runs import Run
 from deepglass.runs.groups import freeze
 from deepglass.tensorfile import write_tensors
+from deepglass.train import save_checkpoint
 
 
 def changes(folder: Path, **train: Any) -> dict[str, np.ndarray]:
@@ -113,6 +114,13 @@ class TestWeights:
         assert all((state[k] == source[k]).all() for k in state if not k.startswith("fc."))
         assert state["fc.weight"].shape == (7, 512)
         assert 0.9 * 512**-0.5 < np.abs(state["fc.weight"]).max() <= 512**-0.5
+
+    def test_a_run_goes_on_from_the_checkpoint_of_another(self, tmp_path: Path) -> None:
+        path, state = tmp_path / "best.safetensors", models.resnet20(num_classes=4).state_dict()
+        save_checkpoint(path, {"model": state, "optimizer": {"momentum": [np.ones(3)]}})
+        found = models.resnet20(num_classes=4, weights=path).state_dict()
+        assert found.keys() == state.keys()
+        assert all((found[name] == state[name]).all() for name in state)
 
     def test_images_of_other_channels(self, published: Path) -> None:
         grey = Sizes("images", (1, 64, 64), 7)

@@ -16,6 +16,8 @@ from ..tensorfile import read_tensors
 
 Network = TypeVar("Network", bound=Module)
 
+IN_RUN = "model."  # how the names of weights begin in the checkpoint of a run
+
 
 def fill_rectified(network: Module, generator: Generator | None) -> None:
     """Fill convolutions so that gradients keep their size through ReLU, linear layers as usual.
@@ -38,8 +40,8 @@ def with_weights(
 
     Args:
         make: returns the network.
-        path: of a safetensors file with the names and shapes of the network. Counters of batch
-            normalisation, which older files lack, may be missing.
+        path: of a safetensors file with the names and shapes of the network, or of the checkpoint
+            of a run. Counters of batch normalisation, which older files lack, may be missing.
         unused: beginnings of names in the file that are passed over.
 
     Raises:
@@ -82,7 +84,10 @@ def begin_with(
 
 
 def _read(path: str | Path, unused: tuple[str, ...]) -> dict[str, np.ndarray]:
-    return {k: v for k, v in read_tensors(path)[0].items() if not k.startswith(unused)}
+    """The weights in a file, or in the checkpoint of a run, where optimizers lie beside them."""
+    arrays = read_tensors(path)[0]
+    of_run = {k.removeprefix(IN_RUN): v for k, v in arrays.items() if k.startswith(IN_RUN)}
+    return {k: v for k, v in (of_run or arrays).items() if not k.startswith(unused)}
 
 
 def _fill(network: Module, arrays: dict[str, np.ndarray], path: str | Path) -> None:
