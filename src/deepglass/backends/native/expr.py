@@ -107,7 +107,8 @@ class Evaluator:
         """The loop in which a node's value is found."""
         if node.pinned:
             return len(self.scopes) - 1
-        return max((self.place.positions[a].depth for a in node.axes), default=0)
+        positions = self.place.positions
+        return max([positions[a].depth for a in node.axes], default=0)
 
     # values
 

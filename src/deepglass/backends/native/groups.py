@@ -54,6 +54,14 @@ class Group:
     after: set[int] = field(default_factory=set)
     rows: Axis | None = None
     level: int = 0
+    _roots: set[int] = field(default_factory=set)  # ids
+
+    def __post_init__(self) -> None:
+        self._roots.update(m.root.id for m in self.members)
+
+    def add(self, member: Recipe) -> None:
+        self.members.append(member)
+        self._roots.add(member.root.id)
 
     @property
     def axes(self) -> tuple[Axis, ...]:
@@ -100,7 +108,7 @@ class Group:
         return all(m.accum is not None for m in self.members)
 
     def holds(self, node: Node) -> bool:
-        return any(m.root is node for m in self.members)
+        return node.id in self._roots
 
 
 class Grouping:
@@ -131,7 +139,7 @@ class Grouping:
         for group in candidates:
             alike = (group.aside, group.settled) == (aside, settled)
             if alike and self._may_join(recipe, group, needed):
-                group.members.append(recipe)
+                group.add(recipe)
                 break
         else:
             group = Group([recipe], len(self.groups), aside, settled)

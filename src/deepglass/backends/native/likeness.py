@@ -68,9 +68,9 @@ class _Reader:
         return known
 
     def _said(self, e: ir.Expr) -> Hashable:
+        if isinstance(e, ir.Call):
+            return e.op, e.dtype.name, tuple([self.expr(a) for a in e.args])
         match e:
-            case ir.Call(op, args, dtype):
-                return op, dtype.name, tuple(self.expr(a) for a in args)
             case ir.Load(buffer, index, where, other):
                 guard = None if where is None else self.expr(where)
                 return "load", self.buffer(buffer), self.index(index), guard, repr(other)

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import product
 from math import gcd, prod
+from typing import Any
 
 from ...graph.types import int64
 from . import ir, reduce
@@ -553,9 +554,11 @@ def _row_major(axes: tuple[ir.Axis, ...]) -> ir.Index:
     return ir.Index(tuple(terms))
 
 
-def _flat(lines: list[object]) -> Iterator[str]:
+def _flat(lines: list[Any]) -> list[str]:
+    flat: list[str] = []
     for line in lines:
         if isinstance(line, list):
-            yield from _flat(line)
+            flat += _flat(line)
         else:
-            yield str(line)
+            flat.append(line)
+    return flat

@@ -91,6 +91,11 @@ class NodeTable:
         return IndexNode(ordered, index.constant, loaded)
 
     def _make(self, expr: ir.Expr) -> Node:
+        if isinstance(expr, ir.Call):
+            args = tuple([self.node(a) for a in expr.args])
+            if expr.op == "and" and expr.dtype is bool_:
+                args = tuple(_conjuncts(args))
+            return self._intern(expr.op, expr.dtype, args=args)
         match expr:
             case ir.Const(value, dtype):
                 return self._intern("const", dtype, value=value, extra=repr(value))
@@ -109,11 +114,6 @@ class NodeTable:
                     extra=repr(other),
                     pinned=buffer.home in self.written,
                 )
-            case ir.Call(op, operands, dtype):
-                args = tuple(self.node(a) for a in operands)
-                if op == "and" and dtype is bool_:
-                    args = tuple(_conjuncts(args))
-                return self._intern(op, dtype, args=args)
 
     def _intern(
         self,
@@ -127,7 +127,7 @@ class NodeTable:
         extra: str = "",
         pinned: bool = False,
     ) -> Node:
-        numbers = tuple(a.number for a in args)
+        numbers = tuple([a.number for a in args])
         key = (kind, dtype.name, numbers, index.key if index else None, buffer, extra)
         known = self._by_key.get(key)
         if known is None:
