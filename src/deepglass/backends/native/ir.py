@@ -38,13 +38,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ...graph.graph import Node
 from ...graph.types import DType, Shape, bool_, int64
 
 
-@dataclass(frozen=True)
-class Axis:
+# Axes and indices are made, compared and looked up most of all: as tuples that takes least.
+class Axis(NamedTuple):
     """A loop variable that runs from 0 to ``extent`` (exclusive)."""
 
     name: str
@@ -100,8 +101,7 @@ class Buffer:
 Home = tuple[int, int, Scratch | None]  # slot, offset, scratch
 
 
-@dataclass(frozen=True)
-class Index:
+class Index(NamedTuple):
     """An integer (int64) that is affine in the axes, plus multiples of loaded integers."""
 
     terms: tuple[tuple[Axis, int], ...] = ()

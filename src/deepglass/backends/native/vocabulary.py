@@ -302,7 +302,7 @@ def guarded(expr: Expr, test: Expr) -> Expr:
     done: dict[int, Expr] = {id(e): e for e in _parts(test)}
 
     def index(x: Index) -> Index:
-        return replace(x, loaded=tuple((walk(e), c) for e, c in x.loaded))
+        return Index(x.terms, x.constant, tuple([(walk(e), c) for e, c in x.loaded]))
 
     def walk(e: Expr) -> Expr:
         if id(e) not in done:
