@@ -120,9 +120,13 @@ def _renamed(what: ir.Program, names: dict[ir.Buffer, ir.Buffer]) -> ir.Program:
     def rename(x):
         if isinstance(x, ir.Buffer):
             return names[x]
+        if isinstance(x, ir.Axis):
+            return x
+        if isinstance(x, ir.Index):
+            return ir.Index(*map(rename, x))
         if isinstance(x, tuple):
             return tuple(map(rename, x))
-        if hasattr(x, "__dataclass_fields__") and not isinstance(x, (ir.Axis, DType)):
+        if hasattr(x, "__dataclass_fields__") and not isinstance(x, DType):
             return type(x)(*(rename(getattr(x, f)) for f in x.__dataclass_fields__))
         return x
 
