@@ -48,7 +48,7 @@ def test_labels_and_names_of_axes_do_not_matter():
 
 def other_offset(nest: ir.Nest) -> ir.Nest:
     (only,) = nest.stores
-    return replace(nest, stores=(replace(only, index=replace(only.index, constant=1)),))
+    return replace(nest, stores=(replace(only, index=only.index._replace(constant=1)),))
 
 
 @pytest.mark.parametrize(
