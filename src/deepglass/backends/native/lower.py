@@ -108,7 +108,8 @@ class _Lowering:
         roots = find_roots(without, wanted, self.settled)
         if self.graph.taps:
             inner = {n.id for n in without.nodes()}
-            every = find_roots(self.graph, wanted, self.settled)
+            stored = frozenset(n.id for n in roots)  # there to be read
+            every = find_roots(self.graph, wanted | stored, self.settled)
             besides = [n for n in every if n.id not in inner]
             self.aside = {n.id for n in besides}
             roots += besides
