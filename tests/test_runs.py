@@ -108,12 +108,20 @@ class TestChoosing:
         assert planned.material.sizes.outputs == 6
         assert planned.config.train.metrics == ("rmse", "mae")
 
+    @pytest.mark.parametrize(("count", "told"), [(1, "1 file"), (2, "2 files")])
+    def test_what_was_left_out_is_counted(self, photos: Path, count: int, told: str) -> None:
+        for i in range(count):
+            (photos / "red" / f"{i}.png").write_bytes(b"no image")
+        notes = plan(quick(photos, damaged="skip", size=5)).material.notes
+        assert notes[0] == f"{20 - count} images of 3x5x5, 2 classes"
+        assert f"left out: {told} that cannot be read" in notes
+
     def test_folders_are_images(self, photos: Path) -> None:
         planned = plan(quick(photos, size=16))
         assert planned.config.model.name == "convnet"
         assert planned.material.classes == ("blue", "red")
         assert planned.material.sizes.inputs == (3, 16, 16)
-        assert "passed over: 1 files that are no images" in planned.material.notes
+        assert "passed over: 1 file other than images" in planned.material.notes
 
     @pytest.mark.parametrize(
         ("size", "name"), [(9, "mlp"), (13, "convnet"), (28, "lenet5"), (32, "lenet5")]

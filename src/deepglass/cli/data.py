@@ -10,7 +10,7 @@ from ..config import Images, Table
 from ..data import CATALOG
 from ..data.sources.columns import is_number_column, looks_like_classes, why_left_out
 from ..runs import kind_of, open_data
-from ..runs.material import open_table
+from ..runs.material import counted, open_table
 from .arguments import Json, complete_data
 from .screen import console, facts, listing, print_json
 
@@ -92,7 +92,8 @@ def _show_table(section: Table) -> None:
         )
         lines.append([name, what, f"{missing:,}" if missing else "", some])
     console.print(
-        f"{section.source}: {len(table):,} rows, {len(table.names)} columns", markup=False
+        f"{section.source}: {counted(len(table), 'row')}, {counted(len(table.names), 'column')}",
+        markup=False,
     )
     listing(["column", "understood as", "missing", "such as"], lines)
     console.print(f"train with: deepglass train {section.source} --target COLUMN", markup=False)

@@ -133,14 +133,14 @@ def _images(data: Images, generator: Generator) -> Material:
     else:
         folder = ImageFolder(data.source, data.size or 64, data.mode)
         if data.damaged == "skip" and (bad := find_damaged(folder)):
-            notes.append(f"left out: {len(bad)} files that cannot be read")
+            notes.append(f"left out: {counted(len(bad), 'file')} that cannot be read")
             folder = ImageFolder(data.source, data.size or 64, data.mode, skip=bad)
         _refuse_published(data)
         whole, labels, drawing = _in_memory(folder), folder.labels, ""
         parts = list(random_split(whole, data.split, generator, labels))
         encoder = folder.encoder
         if folder.ignored:
-            notes.append(f"passed over: {len(folder.ignored)} files that are no images")
+            notes.append(f"passed over: {counted(len(folder.ignored), 'file')} other than images")
     shape = tuple(parts[0][0][0].shape)
     some = parts[0].batch(np.arange(min(len(parts[0]), 10_000)))[0]
     sizes = Sizes("images", shape, len(encoder.classes))
@@ -201,9 +201,12 @@ def _table(data: Table, generator: Generator) -> Material:
     outputs = len(encoder.target.classes) if isinstance(encoder.target, ClassTarget) else 1
     sizes = Sizes("table", (len(encoder.features),), outputs)
     answers = f"{outputs} classes" if encoder.task == "classification" else "a number"
-    notes = [f"{len(known):,} rows, {len(encoder.inputs)} columns, {target!r} is {answers}"]
+    notes = [
+        f"{counted(len(known), 'row')}, {counted(len(encoder.inputs), 'column')}, "
+        f"{target!r} is {answers}"
+    ]
     if len(known) < len(rows):
-        notes.append(f"left out: {len(rows) - len(known):,} rows without {target!r}")
+        notes.append(f"left out: {counted(len(rows) - len(known), 'row')} without {target!r}")
     notes += [f"left out: {name!r}, {why}" for name, why in encoder.left_out.items()]
     return Material(encoder.task, sizes, _named(parts), encoder, notes=notes)
 
@@ -215,7 +218,7 @@ def _series(data: Series) -> Material:
         rows, data.target, data.window, data.horizon, data.split, log=data.log, ignore=data.ignore
     )
     sizes = Sizes("series", (data.window, len(encoder.columns)), data.horizon)
-    notes = [f"{len(rows):,} points in time, {len(encoder.columns)} columns"]
+    notes = [f"{len(rows):,} points in time, {counted(len(encoder.columns), 'column')}"]
     notes += [f"left out: {name!r}, {why}" for name, why in encoder.left_out.items()]
     return Material("forecast", sizes, _named(parts), encoder, notes=notes)
 
@@ -284,3 +287,12 @@ def _raw(part: Dataset) -> tuple[np.ndarray, ...]:
 def folder_of_classes(path: Path) -> bool:
     """Whether a folder holds folders, as images sorted by class do."""
     return any(p.is_dir() and not p.name.startswith(".") for p in path.iterdir())
+
+
+def counted(count: int, thing: str) -> str:
+    """Return how many there are of a thing.
+
+    >>> counted(1, "file"), counted(1200, "file")
+    ('1 file', '1,200 files')
+    """
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
