@@ -194,7 +194,7 @@ class TestTrain:
             (
                 ["digits", "--model", "resnet18", "--set", "model.weights=none.safetensors"],
                 1,
-                "none.safetensors: No such file or directory.",
+                "none.safetensors: a safetensors file; there is no such file. Check the name.",
             ),
         ],
     )

@@ -146,6 +146,8 @@ def test_mistakes(what: Any, error: type[Exception], message: str) -> None:
 
 def test_files_that_are_not_gpt2s(tmp_path: Path) -> None:
     file = tmp_path / "weights.safetensors"
+    with pytest.raises(DataError, match=r"weights.safetensors: a safetensors file; there is no"):
+        models.gpt(weights=file)
     write_tensors(file, {"conv1.weight": np.zeros((2, 3))}, {})
     with pytest.raises(DataError, match=r"GPT-2's names.*got conv1.weight.*Check which network"):
         models.gpt(weights=file)

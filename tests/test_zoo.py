@@ -338,6 +338,22 @@ class TestPublishedWeights:
         with pytest.raises(DataError, match="a safetensors file; this is damaged"):
             models.resnet20(weights=path)
 
+    def test_that_cannot_be_read(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        path, begins = tmp_path / "r20.safetensors", r"r20\.safetensors: a safetensors file; "
+        with pytest.raises(DataError, match=begins + r"there is no such file\. Check the name\."):
+            models.resnet20(weights=path)
+        path.mkdir()
+        with pytest.raises(DataError, match=begins + r"this is a folder\. Name a file in it\."):
+            models.resnet20(weights=path)
+        path.rmdir()
+
+        def refuse(*_: object, **__: object) -> None:
+            raise PermissionError(13, "Permission denied", str(path))
+
+        monkeypatch.setattr(Path, "read_bytes", refuse)
+        with pytest.raises(DataError, match=begins + r"reading it is not permitted\. Change its"):
+            models.resnet20(weights=path)
+
 
 class TestUnfilled:
     def test_takes_no_memory_and_no_random_numbers(self) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from .errors import DataError
 from .files import replace_file
 from .graph.types import dtype_of
-from .reading import reading
+from .reading import opening, reading
 
 # What safetensors calls our types.
 _NAMES = {
@@ -40,10 +40,11 @@ def read_tensors(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str
     """Return the arrays and the notes in a file.
 
     Raises:
-        DataError: the file is damaged, or holds types that deepglass does not have.
-        OSError: it cannot be read.
+        DataError: the file is missing, cannot be read, is damaged, or holds types that
+            deepglass does not have.
     """
-    content = Path(path).read_bytes()
+    with opening(path, "a safetensors file"):
+        content = Path(path).read_bytes()
     if content.startswith(_PICKLES):
         raise DataError(
             f"{path}: a safetensors file; this is made of pickles, which can run any code when "

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from ..errors import DataError
+from ..reading import opening
 
 CHUNK = 1 << 20  # bytes read at a time
 DEFLATE_LIMIT = 1032  # bytes that one byte of a gzip stream can stand for at most
@@ -93,25 +94,13 @@ def reading(path: str | Path, wanted: str) -> Iterator[Content]:
         DataError: it is missing, empty, no file, not allowed, or a damaged gzip file.
     """
     place = Path(path)
-    try:
-        if place.is_dir():
-            raise IsADirectoryError
-        with place.open("rb") as file:
-            content = Content(place, file)
-            if content.most == 0:
-                raise DataError(f"{path}: {wanted}; the file is empty, 0 bytes. {AGAIN}")
+    with opening(path, wanted), place.open("rb") as file:
+        content = Content(place, file)
+        if content.most == 0:
+            raise DataError(f"{path}: {wanted}; the file is empty, 0 bytes. {AGAIN}")
+        try:
             yield content
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: {wanted}; there is no such file. Check the name.") from error
-    except IsADirectoryError as error:
-        raise DataError(f"{path}: {wanted}; this is a folder. Name a file in it.") from error
-    except PermissionError as error:
-        raise DataError(
-            f"{path}: {wanted}; reading it is not permitted. Change its permissions, or copy it."
-        ) from error
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(
-            f"{path}: {wanted}; the gzip stream is damaged or cut off: {error}. {AGAIN}"
-        ) from error
-    except OSError as error:
-        raise DataError(f"{path}: {wanted}; it cannot be read: {error}.") from error
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise DataError(
+                f"{path}: {wanted}; the gzip stream is damaged or cut off: {error}. {AGAIN}"
+            ) from error

@@ -149,8 +149,7 @@ def alexnet(*, weights: str | Path | None = None, **options: Any) -> AlexNet:
         options: as `AlexNet` takes them.
 
     Raises:
-        DataError: the file is damaged, or its names or shapes are others.
-        OSError: it cannot be read.
+        DataError: the file cannot be read, is damaged, or has other names or shapes.
 
     Source: Krizhevsky (2014), "One weird trick"; ``towers=2``: Krizhevsky, Sutskever and Hinton
     (2012).

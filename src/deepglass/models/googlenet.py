@@ -241,8 +241,7 @@ def googlenet(*, weights: str | Path | None = None, **options: Any) -> GoogLeNet
         options: as `GoogLeNet` takes them.
 
     Raises:
-        DataError: the file is damaged, or its names or shapes are others.
-        OSError: it cannot be read.
+        DataError: the file cannot be read, is damaged, or has other names or shapes.
 
     Source: Szegedy et al. (2015), "Going deeper with convolutions", table 1.
     """

@@ -171,8 +171,7 @@ def gpt(*, weights: str | Path | None = None, **options: Any) -> GPT:
         options: as `GPT` takes them, where they are not those of the published smallest.
 
     Raises:
-        DataError: the file is damaged, or its names or shapes are others.
-        OSError: it cannot be read.
+        DataError: the file cannot be read, is damaged, or has other names or shapes.
 
     Source: Radford et al. (2019), "Language models are unsupervised multitask learners", table 2.
     """

@@ -175,8 +175,7 @@ def lenet5(*, weights: str | Path | None = None, **options: Any) -> LeNet5:
         options: as `LeNet5` takes them.
 
     Raises:
-        DataError: the file is damaged, or its names or shapes are others.
-        OSError: it cannot be read.
+        DataError: the file cannot be read, is damaged, or has other names or shapes.
 
     Source: LeCun, Bottou, Bengio and Haffner (1998), figure 2.
     """

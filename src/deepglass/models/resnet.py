@@ -219,8 +219,7 @@ def resnet18(*, weights: str | Path | None = None, **options: Any) -> ResNet:
         options: as `ResNet` takes them.
 
     Raises:
-        DataError: the file is damaged, or its names or shapes are others.
-        OSError: it cannot be read.
+        DataError: the file cannot be read, is damaged, or has other names or shapes.
 
     Source: He, Zhang, Ren and Sun (2015), "Deep residual learning", table 1.
     """

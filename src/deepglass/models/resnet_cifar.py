@@ -137,8 +137,7 @@ def resnet20(*, weights: str | Path | None = None, **options: Any) -> ResNetCIFA
         options: as `ResNetCIFAR` takes them.
 
     Raises:
-        DataError: the file is damaged, or its names or shapes are others.
-        OSError: it cannot be read.
+        DataError: the file cannot be read, is damaged, or has other names or shapes.
 
     Source: He, Zhang, Ren and Sun (2015), "Deep residual learning", section 4.2.
     """

@@ -135,8 +135,7 @@ def vgg11(*, weights: str | Path | None = None, **options: Any) -> VGG:
         options: as `VGG` takes them.
 
     Raises:
-        DataError: the file is damaged, or its names or shapes are others.
-        OSError: it cannot be read.
+        DataError: the file cannot be read, is damaged, or has other names or shapes.
 
     Source: Simonyan and Zisserman (2015), table 1.
     """

@@ -45,8 +45,7 @@ def with_weights(
         unused: beginnings of names in the file that are passed over.
 
     Raises:
-        DataError: the file is damaged, or its names or shapes are others.
-        OSError: it cannot be read.
+        DataError: the file cannot be read, is damaged, or has other names or shapes.
     """
     if path is None:
         return make()
@@ -69,7 +68,7 @@ def begin_with(
         unused: beginnings of names in the file that are passed over.
 
     Raises:
-        DataError, OSError: as `with_weights`.
+        DataError: as `with_weights`.
     """
     if not path:
         return make()

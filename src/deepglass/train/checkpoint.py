@@ -50,8 +50,7 @@ def load_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the state in a file, and what `save_checkpoint` was told about it.
 
     Raises:
-        DataError: the file is damaged, or no checkpoint.
-        OSError: it cannot be read.
+        DataError: the file cannot be read, is damaged, or no checkpoint.
     """
     arrays, header = read_tensors(path)
     if KEY not in header:

@@ -43,9 +43,8 @@ def load(path: str | Path) -> tuple[Module, dict[str, Any]]:
     and what `save` was told about it.
 
     Raises:
-        DataError: the file is damaged, holds no deepglass network, or asks for something
-            that is not registered.
-        OSError: it cannot be read.
+        DataError: the file cannot be read, is damaged, holds no deepglass network, or asks for
+            something that is not registered.
     """
     tensors, notes = read_tensors(path)
     if KEY not in notes:
