@@ -314,6 +314,10 @@ class TestPredict:
         again = shell("generate", "r", "--prompt", "la", "--length", "20", "--top-k", "1", "--json")
         assert json.loads(again.out)["prompt"] == "la"
         assert len(json.loads(again.out)["text"]) == 20
+        bare = shell("generate", "r", "--length", "20")  # the text has no line break
+        assert (bare.code, bare.err) == (0, "")
+        assert bare.out.startswith(" ")
+        assert len(bare.out.rstrip("\n")) == 21
         unknown = shell("generate", "r", "--prompt", "Q")
         assert unknown.code == 1
         assert "characters of the training text; got 'Q'" in unknown.err

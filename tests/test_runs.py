@@ -459,8 +459,10 @@ class TestPredictor:
         predictor = Predictor(run.folder)
         assert list(predictor.generate("ab", 7, temperature=0)) == list("cabcabc")
         assert len(list(predictor.generate("ab", 7, temperature=5.0))) == 7
+        assert predictor.beginning() == "a"  # there is no line break to begin after
+        assert list(predictor.generate(length=5, temperature=0)) == list("bcabc")
         with pytest.raises(DataError, match=r"3 characters of the training text; got '\\n'"):
-            predictor.generate()
+            predictor.generate("\n")
 
     def test_characters_of_several_tokens_come_whole(self) -> None:
         predictor = Predictor.__new__(Predictor)

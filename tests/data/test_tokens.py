@@ -52,6 +52,13 @@ def test_byte_pairs_without_a_pair_are_bytes() -> None:
     assert len(encoder.encode("äb")) == 3
 
 
+def test_where_a_text_begins() -> None:
+    assert CharacterEncoder.fit("one\ttwo\nthree").beginning == "\n"
+    assert CharacterEncoder.fit("one two").beginning == " "
+    assert CharacterEncoder.fit("GATTACA").beginning == "A"
+    assert BytePairEncoder.fit("one two", 260).beginning == "\n"
+
+
 def test_through_json() -> None:
     for encoder in (CharacterEncoder.fit(TEXT), BytePairEncoder.fit(TEXT, 280)):
         again = text_encoder(json.loads(json.dumps(encoder.to_dict())))

@@ -16,9 +16,9 @@ from .screen import print_json
 def generate(
     run: RunName,
     prompt: Annotated[
-        str,
+        str | None,
         typer.Option(help="What the text begins with.", show_default="the beginning of a line"),
-    ] = "\n",
+    ] = None,
     length: Annotated[int, typer.Option(min=1, help="Tokens to add.")] = 300,
     temperature: Annotated[
         float, typer.Option(min=0, help="How daring text is: 0 always takes the most probable.")
@@ -40,11 +40,13 @@ def generate(
         deepglass generate book-gpt-1 --prompt "It was" --temperature 0.8 --top-k 40
         deepglass generate names-gpt-1 --length 100 --seed 7
     """
-    pieces = Predictor(find_run(run)).generate(prompt, length, temperature, top_k, seed)
+    predictor = Predictor(find_run(run))
+    begin = predictor.beginning() if prompt is None else prompt
+    pieces = predictor.generate(begin, length, temperature, top_k, seed)
     if json:
-        print_json({"prompt": prompt, "text": "".join(pieces)})
+        print_json({"prompt": begin, "text": "".join(pieces)})
         return
-    for piece in chain([prompt.lstrip("\n")], pieces):
+    for piece in chain([begin.lstrip("\n")], pieces):
         sys.stdout.write(piece)
         sys.stdout.flush()
     sys.stdout.write("\n")

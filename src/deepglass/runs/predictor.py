@@ -156,7 +156,7 @@ class Predictor:
 
     def generate(
         self,
-        prompt: str = "\n",
+        prompt: str | None = None,
         length: int = 300,
         temperature: float = 0.8,
         top_k: int | None = None,
@@ -165,7 +165,7 @@ class Predictor:
         """Yield text that goes on after a prompt, in pieces as they are found.
 
         Args:
-            prompt: what it begins with; the beginning of a line unless given.
+            prompt: what it begins with; `beginning` unless given.
             length: tokens to add.
             temperature, top_k, seed: of the draws; see `models.LanguageModel.generate`.
 
@@ -174,13 +174,28 @@ class Predictor:
                 the training text did not have.
         """
         encoder: Any = self.encoder
+        model = self._writer()
+        tokens = encoder.encode(self.beginning() if prompt is None else prompt).tolist()
+        return self._decoded(model.generate(tokens, length, temperature, top_k, seed))
+
+    def beginning(self) -> str:
+        """Return what `generate` goes on after unless it is told: a line break, or the first of
+        the characters where the training text had no line break.
+
+        Raises:
+            DataError: the network does not go on with text.
+        """
+        self._writer()
+        encoder: Any = self.encoder
+        return str(encoder.beginning)
+
+    def _writer(self) -> LanguageModel:
         if not isinstance(self.model, LanguageModel):
             raise DataError(
                 f"generate: a run on text; this one is on {self.kind}. Let it answer files: "
                 "deepglass predict"
             )
-        tokens = encoder.encode(prompt).tolist()
-        return self._decoded(self.model.generate(tokens, length, temperature, top_k, seed))
+        return self.model
 
     def _decoded(self, tokens: Iterator[int]) -> Iterator[str]:
         """Text of tokens, some of which are only a part of a character."""

@@ -42,6 +42,12 @@ class CharacterEncoder:
         """How many tokens there are."""
         return len(self.characters)
 
+    @property
+    def beginning(self) -> str:
+        """What a text is told after where nothing else is said: a line break, or the first of
+        the characters."""
+        return "\n" if "\n" in self._places else self.characters[0]
+
     def encode(self, text: str) -> np.ndarray:
         """Return the tokens of a text, int64.
 
@@ -123,6 +129,11 @@ class BytePairEncoder:
     def vocabulary(self) -> int:
         """How many tokens there are."""
         return int(self._tokenizer.get_vocab_size())
+
+    @property
+    def beginning(self) -> str:
+        """What a text is told after where nothing else is said: a line break."""
+        return "\n"
 
     def encode(self, text: str) -> np.ndarray:
         """Return the tokens of a text, int64."""
