@@ -77,7 +77,8 @@ def test_as_many_multiply_adds_as_published(name: str, size: int, multiply_adds:
 
 
 def sees(model: nn.Module, *shape: int) -> dict[str, tuple[int, ...]]:
-    return {layer.name: layer.receptive_field for layer in model.summary(shape).layers}
+    """What the last call of each layer sees."""
+    return {layer.name: layer.receptive_fields[-1] for layer in model.summary(shape).layers}
 
 
 class TestReceptiveFields:
@@ -118,6 +119,29 @@ class TestReceptiveFields:
     )
     def test_of_whole_networks(self, name: str, layer: str, pixels: int) -> None:
         assert sees(network(name), 1, 3, 224, 224)[layer] == (pixels, pixels)
+
+    def test_each_call_of_a_layer_sees_for_itself(self) -> None:
+        summary = BasicBlock(3, 3).summary((1, 3, 8, 8))
+        rows = {layer.name: layer.receptive_fields for layer in summary.layers}
+        assert rows == {
+            "conv1": ((3, 3),),
+            "bn1": ((3, 3),),
+            "relu": ((3, 3), (5, 5)),
+            "conv2": ((5, 5),),
+            "bn2": ((5, 5),),
+        }
+        assert re.search(r"relu +ReLU +\(1, 3, 8, 8\) +3 x 3, 5 x 5 +0 +0\n", str(summary))
+
+    def test_many_calls_of_a_layer_are_told_by_the_first_and_the_last(self) -> None:
+        relu, conv = nn.ReLU(), nn.Conv1d(2, 2, 3, padding=1)
+        summary = nn.Sequential(relu, conv, conv, conv, relu, relu).summary((1, 2, 7))
+        assert [layer.receptive_fields for layer in summary.layers] == [
+            ((), (7,)),
+            ((3,), (5,), (7,)),
+        ]
+        first, second = str(summary).splitlines()[2:4]
+        assert re.search(r"ReLU +\(1, 2, 7\) +-, 7 ", first)
+        assert re.search(r"Conv1d +\(1, 2, 7\) +3, \.\.\., 7 ", second)
 
     def test_without_windows_there_is_no_column(self) -> None:
         with_windows, without = nn.Conv1d(2, 3, 5), nn.Linear(2, 3)

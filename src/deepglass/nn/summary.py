@@ -30,8 +30,9 @@ class LayerSummary:
         name: the path of the layer, such as "features.0"; "" for the network itself.
         type: the name of its class.
         output_shapes: of the tensors it returned when it was last called.
-        receptive_field: elements of the input, by axis, that one value of the first of them
-            sees through windows; empty in front of all windows.
+        receptive_fields: elements of the input, by axis, that one value of the first of them
+            sees through windows, an empty one in front of all windows; one for each call that
+            sees otherwise than those before it.
         parameters: numbers it owns; those shared with a layer above count there.
         trainable: how many of them are trained.
         multiply_adds: products that are summed on the way to the result of the network, in all
@@ -41,7 +42,7 @@ class LayerSummary:
     name: str
     type: str
     output_shapes: tuple[Shape, ...]
-    receptive_field: tuple[int, ...]
+    receptive_fields: tuple[tuple[int, ...], ...]
     parameters: int
     trainable: int
     multiply_adds: int
@@ -80,7 +81,7 @@ class Summary:
                 layer.name or "(itself)",
                 layer.type,
                 ", ".join(map(str, layer.output_shapes)) or "-",
-                " x ".join(map(str, layer.receptive_field)),
+                _seen(layer.receptive_fields),
                 f"{layer.parameters:,}",
                 f"{layer.multiply_adds:,}",
             )
@@ -88,7 +89,7 @@ class Summary:
         ]
         total = ("total", "", "", "", f"{self.parameters:,}", f"{self.multiply_adds:,}")
         table: list[tuple[str, ...]] = [head, *rows, total]
-        if not any(layer.receptive_field for layer in self.layers):
+        if not any(any(layer.receptive_fields) for layer in self.layers):
             table = [(*row[:3], *row[4:]) for row in table]
         *widths, a, b = [max(map(len, column)) for column in zip(*table, strict=True)]
         lines = [
@@ -98,6 +99,18 @@ class Summary:
         rule = "-" * len(lines[0])
         ending = f"trainable {self.trainable:,}, frozen {self.frozen:,}"
         return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], ending])
+
+
+def _seen(fields: Sequence[tuple[int, ...]]) -> str:
+    """What the calls of a layer see, the first and the last of many.
+
+    >>> _seen([(3, 3), (5, 5)]), _seen([(), (3,), (5,), (7,)]), _seen([()])
+    ('3 x 3, 5 x 5', '-, ..., 7', '')
+    """
+    if not any(fields):
+        return ""
+    told = [" x ".join(map(str, field)) or "-" for field in fields]
+    return ", ".join(told if len(told) < 3 else [told[0], "...", told[-1]])
 
 
 def summarize(module: Module, inputs: Sequence[Any], dtype: Any = None) -> Summary:
@@ -119,7 +132,9 @@ def summarize(module: Module, inputs: Sequence[Any], dtype: Any = None) -> Summa
             for x in inputs
         ]
         result = module(*arguments)
-    returned = {id(call.layer): _tensors(call.output) for call in calls}
+    returned: dict[int, list[list[Tensor]]] = {}
+    for call in calls:
+        returned.setdefault(id(call.layer), []).append(_tensors(call.output))
     graph = Graph((), (), tuple(t._node for t in _tensors(result)))
     fields = receptive_fields(graph.nodes())
     return Summary(tuple(_layers(module, returned, fields, _multiply_adds(graph))))
@@ -149,7 +164,7 @@ def _multiply_adds(graph: Graph) -> Counter[str]:
 
 def _layers(
     module: Module,
-    returned: dict[int, list[Tensor]],
+    returned: dict[int, list[list[Tensor]]],
     fields: dict[Node, Fields],
     products: Counter[str],
 ) -> Iterator[LayerSummary]:
@@ -159,13 +174,13 @@ def _layers(
         seen.update(map(id, own))
         if any(layer.children()) and not own and not products[path]:
             continue
-        tensors = returned.get(id(layer), [])
-        seen_from = fields.get(tensors[0]._node, ()) if tensors else ()
+        by_call = returned.get(id(layer), [])
+        sizes = [tuple(f.size for f in fields.get(t[0]._node, ())) for t in by_call if t]
         yield LayerSummary(
             path,
             type(layer).__name__,
-            tuple(t.shape for t in tensors),
-            tuple(field.size for field in seen_from),
+            tuple(t.shape for t in by_call[-1]) if by_call else (),
+            tuple(dict.fromkeys(sizes)),
             sum(p.numel() for p in own),
             sum(p.numel() for p in own if p.requires_grad),
             products[path],
