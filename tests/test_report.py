@@ -18,6 +18,7 @@ from PIL import Image
 import deepglass as dg
 from deepglass.cli.sight import look
 from deepglass.data import fit_digit, fit_digit28
+from deepglass.data.sources import cifar
 from deepglass.errors import DataError
 from deepglass.explain import Explainer, grad_cam, overlay
 from deepglass.nn import (
@@ -213,6 +214,22 @@ def drawings() -> list[np.ndarray]:
         ImageDraw.Draw(image).line(points, fill=255, width=int(rng.integers(3, 9)), joint="curve")
         found.append(np.asarray(image.resize((50, 44), Image.Resampling.BILINEAR)))
     return found
+
+
+@pytest.mark.parametrize("names", [cifar.CLASSES10, ["a_folder_with_a_name_" * 3] * 10])
+def test_names_of_classes_are_not_cut(said: dict[str, Any], names: Any, tmp_path: Path) -> None:
+    script = """
+    const names = [...document.querySelectorAll("#mistakes .chances li > span:first-child")];
+    result = names.map((e) => ({
+      cut: e.scrollWidth > e.clientWidth,
+      lines: Math.round(e.offsetHeight / parseFloat(getComputedStyle(e).lineHeight)),
+    }));
+    """
+    found = probed(assemble({**said, "classes": list(names)}), script, tmp_path)
+    assert found
+    assert not any(name["cut"] for name in found)
+    if names is cifar.CLASSES10:
+        assert {name["lines"] for name in found} == {1}
 
 
 def test_what_a_user_does(digits: Run, said: dict[str, Any], tmp_path: Path) -> None:
