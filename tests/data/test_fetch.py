@@ -17,11 +17,13 @@ from pathlib import Path
 import pooch
 import pytest
 
-from deepglass.data.fetch import Remote, fetch
+from deepglass.cli.app import run
+from deepglass.cli.screen import aside
+from deepglass.data.fetch import Remote, fetch, watching_downloads
 from deepglass.data.sources import cifar, idx, named
 from deepglass.errors import DataError
 
-CONTENT = b"a published file"
+CONTENT = b"a published file" * 100
 
 # requests leaves the socket of a failed download to the garbage collector, which warns of it
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -99,6 +101,73 @@ def test_a_download_that_fails_leaves_nothing(
     assert "Nothing was kept" in str(caught.value)
     assert "DEEPGLASS_DATA" in str(caught.value)
     assert not list((cache / "things").iterdir())
+
+
+class Heard:
+    """Notes what it is told of a download."""
+
+    def __init__(self, name: str, size: int) -> None:
+        self.total, self.told = 0, [f"{name} of {size}"]
+
+    def __enter__(self) -> Heard:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.told.append("end")
+
+    def update(self, count: int) -> None:
+        self.told.append(f"+{count}")
+
+    def reset(self) -> None:
+        self.told.append("reset")
+
+    def close(self) -> None:
+        self.told.append("whole")
+
+
+def test_a_download_can_be_watched(server: str) -> None:
+    heard: list[Heard] = []
+
+    def watch(name: str, size: int) -> Heard:
+        heard.append(Heard(name, size))
+        return heard[-1]
+
+    with watching_downloads(watch):
+        fetch("things", remote(f"{server}/file"))
+        fetch("things", remote(f"{server}/file"))  # is there already
+        with pytest.raises(DataError):
+            fetch("others", remote(f"{server}/gone"))
+    fetch("others", remote(f"{server}/file"))
+    begin = f"file.bin of {len(CONTENT)}"
+    first, second, third = [h.told for h in heard]
+    assert first[0] == f"things/{begin}"
+    assert first[1].startswith("+")
+    assert first[-4:] == ["reset", f"+{len(CONTENT)}", "whole", "end"]
+    assert second == [f"things/{begin}", "end"]
+    assert third == [f"others/{begin}", "end"]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_command_line_shows_a_bar_where_there_is_a_terminal(
+    server: str,
+    terminal: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(named, "SHAKESPEARE", remote(f"{server}/file"))
+    monkeypatch.setattr(aside, "_force_terminal", terminal)
+    monkeypatch.setattr(aside, "_width", 120)
+    monkeypatch.setattr(sys, "argv", ["deepglass", "data", "show", "tiny-shakespeare"])
+    assert run() == 0
+    out, err = capfd.readouterr()
+    assert "1,600 characters of text" in out
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", err)
+    if terminal:
+        assert re.search(r"downloading tiny-shakespeare/file.bin ━+ +1\.6/1\.6 kB ", shown)
+    else:
+        assert err == ""
+    assert run() == 0
+    assert capfd.readouterr() == (out, "")  # nothing is downloaded, so there is no bar
 
 
 SCRIPT = """

@@ -16,6 +16,7 @@ from .generate import generate
 from .info import info
 from .models import models
 from .predict import predict
+from .progress import downloads
 from .report import report
 from .resume import resume
 from .runs import app as runs
@@ -49,7 +50,8 @@ def run() -> int:
     """Run the command that was asked for; a mistake is one clear message, not a traceback."""
     warnings.showwarning = _note
     try:
-        app()
+        with downloads():
+            app()
     except DeepglassError as error:
         complain(str(error))
         return 1

@@ -1,16 +1,26 @@
-"""How the progress of a training looks."""
+"""How the progress of a training and of a download looks."""
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Any, Self
 
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TransferSpeedColumn,
+)
 from rich.text import Text
 
+from ..data.fetch import watching_downloads
 from ..train import Callback, Epoch, Trainer
 from ..train import Progress as Training
-from .screen import console, measures, seconds
+from .screen import aside, console, measures, seconds
 
 LINES = 10  # of a whole training where there is no terminal, about
 
@@ -95,6 +105,58 @@ class _Left(ProgressColumn):
             return Text(seconds(task.finished_time or 0), style="green")
         left = task.time_remaining
         return Text("" if left is None else f"{seconds(left)} left")
+
+
+class Download:
+    """A download as one live line, which appears with the first bytes. Use as a context manager.
+
+    Args:
+        name: of the file.
+        size: in bytes.
+
+    Attributes:
+        total: what the server says of the size, which may be nothing.
+    """
+
+    def __init__(self, name: str, size: int) -> None:
+        self.total = 0
+        self._size = size
+        self._bar = Progress(
+            TextColumn("{task.description}", style="bold"),
+            BarColumn(complete_style="blue", finished_style="green"),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            _Left(),
+            console=aside,
+        )
+        self._task = self._bar.add_task(f"downloading {name}", total=size)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar.live.is_started:
+            self._bar.stop()
+
+    def update(self, count: int) -> None:
+        """Take note of ``count`` more bytes."""
+        self._bar.start()
+        self._bar.update(self._task, advance=count)
+
+    def reset(self) -> None:
+        """Begin to count anew, as pooch does at the end, before it tells the whole at once."""
+        self._bar.update(self._task, completed=0)
+
+    def close(self) -> None:
+        """Take note that all bytes are there."""
+        self._bar.update(self._task, completed=self._size)
+
+
+def downloads() -> AbstractContextManager[None]:
+    """Return a block in which downloads show their progress, and nothing without a terminal."""
+    return watching_downloads(
+        Download if aside.is_terminal else lambda name, size: nullcontext(False)
+    )
 
 
 def watcher() -> Bar | Lines:

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 console = Console(highlight=False, soft_wrap=True)
+aside = Console(stderr=True, highlight=False, soft_wrap=True)  # what is no result
 
 SHARES = ("accuracy", "top_5", "precision", "recall", "f1")  # shown as percentages
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -20,7 +21,7 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 def complain(message: str) -> None:
     """Print an error where errors go."""
     text = Text("deepglass: ", style="bold red").append(message, style="default")
-    Console(stderr=True, highlight=False, soft_wrap=True).print(text)
+    aside.print(text)
 
 
 def percent(share: float) -> str:

@@ -15,7 +15,7 @@ from ..report import write_report
 from ..runs import Run, plan
 from .arguments import complete_data, complete_models
 from .progress import watcher
-from .screen import console, facts, measures, seconds
+from .screen import aside, console, facts, measures, seconds
 
 Partial = dict[str, dict[str, Any]]
 
@@ -147,7 +147,7 @@ def train(
         planned = plan(given, path)
         print(to_toml(planned.config, "\n".join(planned.reasons)), end="")
         return
-    with console.status("reading the data") if console.is_terminal else nullcontext():
+    with aside.status("reading the data") if aside.is_terminal else nullcontext():
         run = Run.create(given, out, path)
     for reason in run.reasons:
         console.print(reason, markup=False)

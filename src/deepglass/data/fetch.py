@@ -6,6 +6,9 @@ An address and its checksum are offered only with the public file they were read
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,13 @@ from ..files import remove_abandoned
 
 VARIABLE = "DEEPGLASS_DATA"  # names a folder with one folder per data set
 TIMEOUT = 30  # seconds without an answer
+CHUNK = 1 << 16  # bytes between two reports of a download
+
+# What watches a download, made of its name and its bytes: it is entered and yields what pooch
+# reports to, which has a total, update(count), reset() and close(); False for nothing.
+Watch = Callable[[str, int], AbstractContextManager[Any]]
+
+_watch: ContextVar[Watch | None] = ContextVar("deepglass_downloads", default=None)
 
 
 @dataclass(frozen=True)
@@ -34,6 +44,16 @@ class Remote:
     sha256: str
     size: int
     cited: str
+
+
+@contextmanager
+def watching_downloads(watch: Watch) -> Iterator[None]:
+    """Let ``watch`` tell of downloads until the block ends (in this thread), and pooch nothing."""
+    token = _watch.set(watch)
+    try:
+        yield
+    finally:
+        _watch.reset(token)
 
 
 def at_hand(folder: str, *names: str) -> Path | None:
@@ -77,16 +97,21 @@ def fetch(folder: str, remote: Remote, *aliases: str) -> Path:
     pooch = _pooch(folder, remote)
     place = Path(pooch.os_cache("deepglass"), folder)
     remove_abandoned(place, "tmp*")  # as pooch names what it has not finished
+    watch = _watch.get()
+    if watch is not None:
+        pooch.get_logger().setLevel("WARNING")
+    told = nullcontext(False) if watch is None else watch(f"{folder}/{remote.name}", remote.size)
     try:
-        return Path(
-            pooch.retrieve(
-                remote.url,
-                known_hash=f"sha256:{remote.sha256}",
-                fname=remote.name,
-                path=place,
-                downloader=pooch.HTTPDownloader(timeout=TIMEOUT),
+        with told as bar:
+            return Path(
+                pooch.retrieve(
+                    remote.url,
+                    known_hash=f"sha256:{remote.sha256}",
+                    fname=remote.name,
+                    path=place,
+                    downloader=pooch.HTTPDownloader(bar, CHUNK, timeout=TIMEOUT),
+                )
             )
-        )
     except (OSError, ValueError) as error:  # no network, another checksum, a full disk
         raise DataError(
             f"{folder}/{remote.name}: a download from {remote.url} to {place}, {remote.size:,} "
