@@ -117,3 +117,10 @@ def test_reading(tmp_path: Path) -> None:
     path.write_bytes(b"")
     with pytest.raises(DataError, match="empty"):
         read_text(path)
+
+
+def test_windows_lie_in_memory_unless_they_overlap() -> None:
+    inputs, targets = NextTokenDataset(range(20), 4).arrays() or ()
+    assert inputs.tolist() == [[4 * k + i for i in range(4)] for k in range(4)]
+    assert targets.tolist() == (inputs + 1).tolist()
+    assert NextTokenDataset(range(20), 4, step=3).arrays() is None

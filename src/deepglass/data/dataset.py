@@ -52,6 +52,13 @@ class Dataset:
         """Return the samples of these numbers, stacked: one array per field."""
         return collate(self.samples(indices))
 
+    def arrays(self) -> Fields | None:
+        """Return all samples, stacked, where they lie in memory ready to be used; None otherwise.
+
+        Training then fetches its batches inside of the compiled step.
+        """
+        return None
+
 
 def collate(samples: Sequence[Any]) -> Fields:
     """Stack samples to one array per field.
@@ -113,6 +120,9 @@ class TensorDataset(Dataset):
 
     def batch(self, indices: np.ndarray) -> Fields:
         return tuple(np.take(a, indices, axis=0) for a in self.tensors)
+
+    def arrays(self) -> Fields:
+        return self.tensors
 
 
 class Subset(Dataset):

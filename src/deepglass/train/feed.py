@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..compile import Compiled
-from ..data.dataset import Dataset, Subset, TensorDataset
+from ..data.dataset import Dataset, Subset
 from ..data.loader import DataLoader
 from ..graph.tensor import Tensor
 from ..graph.tree import map_leaves
@@ -101,13 +101,14 @@ class Feed:
 def arrays_of(dataset: Dataset) -> tuple[tuple[np.ndarray, ...], np.ndarray] | None:
     """Return the arrays behind a dataset and the row of each sample in them, if there are any.
 
+    >>> from deepglass.data import TensorDataset
     >>> arrays, rows = arrays_of(Subset(TensorDataset([5, 6, 7]), [2, 0]))
     >>> arrays[0][rows].tolist()
     [7, 5]
     """
-    if isinstance(dataset, TensorDataset):
-        small = sum(a.nbytes for a in dataset.tensors) <= MOST_BYTES
-        return (dataset.tensors, np.arange(len(dataset))) if small else None
-    if type(dataset) is Subset and (whole := arrays_of(dataset.dataset)) is not None:
-        return whole[0], whole[1][dataset.indices]
-    return None
+    if type(dataset) is Subset:
+        whole = arrays_of(dataset.dataset)
+        return None if whole is None else (whole[0], whole[1][dataset.indices])
+    arrays = dataset.arrays()
+    small = arrays is not None and sum(a.nbytes for a in arrays) <= MOST_BYTES
+    return (arrays, np.arange(len(dataset))) if arrays is not None and small else None

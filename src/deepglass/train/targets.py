@@ -14,7 +14,8 @@ AT_ONCE = 2**22  # outputs
 
 
 def try_targets(steps: Steps, loader: DataLoader) -> None:
-    """Give the loss all class numbers that lie in memory once, with outputs of zero.
+    """Give the loss all class numbers that lie in memory once, with outputs of zero: for each of
+    them the first sample that has it.
 
     Raises:
         DomainError: the loss refuses one; the message names its sample.
@@ -24,13 +25,16 @@ def try_targets(steps: Steps, loader: DataLoader) -> None:
         return
     arrays, rows = whole
     targets = arrays[-1][rows]
+    places = np.unique(targets, return_index=True)[1]
+    samples = np.unique(places // max(1, targets[:1].size))
+    targets = targets[samples]
     shape = steps.output(*loader.example(1)[:-1]).shape[1:]
     size = max(1, AT_ONCE // max(1, int(np.prod(shape))))
     for start in range(0, len(targets), size):
         part = targets[start : start + size]
         error = _refused(steps, part, shape)
         if error is not None:
-            sample = start + _first(steps, part, shape)
+            sample = samples[start + _first(steps, part, shape)]
             raise DomainError(f"{error} It is sample {sample} of the training data.") from error
 
 

@@ -207,6 +207,11 @@ class NextTokenDataset(Dataset):
         places = self.starts[indices][:, None] + np.arange(self.length)
         return self.tokens[places], self.tokens[places + 1]
 
+    def arrays(self) -> Fields | None:
+        """Return all windows, unless they overlap and would take more memory than the text."""
+        apart = len(self) * self.length <= len(self.tokens)
+        return self.batch(np.arange(len(self))) if apart else None
+
 
 def encode_text(
     text: str,
