@@ -171,7 +171,8 @@ class RandomProgram:
         y = self._pick(rng, fitting)
         functions: list[Callable[..., Tensor]] = [
             dg.add, dg.sub, dg.mul, dg.maximum, dg.minimum, dg.logaddexp,
-            lambda a, b: a / (b * b + 1.0), lambda a, b: dg.where(dg.gt(a, b), a, b * 0.5),
+            lambda a, b: a / (b * b + 1.0),
+            lambda a, b: dg.where(dg.gt(a, b), a - b, (b - a) * 0.5),  # continuous where they meet
         ]  # fmt: skip
         return functions[rng.integers(len(functions))](x, y)
 
