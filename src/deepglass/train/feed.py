@@ -110,5 +110,6 @@ def arrays_of(dataset: Dataset) -> tuple[tuple[np.ndarray, ...], np.ndarray] | N
         whole = arrays_of(dataset.dataset)
         return None if whole is None else (whole[0], whole[1][dataset.indices])
     arrays = dataset.arrays()
-    small = arrays is not None and sum(a.nbytes for a in arrays) <= MOST_BYTES
-    return (arrays, np.arange(len(dataset))) if arrays is not None and small else None
+    if arrays is None or sum(a.nbytes for a in arrays) > MOST_BYTES:
+        return None
+    return arrays, np.arange(len(dataset))
