@@ -17,6 +17,7 @@ from deepglass.graph.graph import Graph, Node, ancestors
 from deepglass.graph.op import REGISTRY, Op
 from deepglass.graph.tree import flatten, map_leaves, unflatten
 from deepglass.graph.types import DTYPES, TensorType, dtype_of
+from deepglass.ops.after import after
 from deepglass.passes import optimize
 from deepglass.passes.cse import merge_common
 from deepglass.passes.expand import expand
@@ -255,6 +256,11 @@ REWRITES: dict[str, tuple[Any, Any, list[str], list[str]]] = {
     "neutral_addend": (
         simplify, lambda x: x + -0.0 + 0.0,
         ["v₁ = x + -0", "v₂ = v₁ + 0", "return v₂"], ["v₁ = x + 0", "return v₁"],
+    ),
+    "early_number": (
+        simplify, lambda x: after(dg.tensor(2.0), x) + after(x, x + 1),
+        ["v₁ = 2 after x", "v₂ = x + 1", "v₃ = x after v₂", "v₄ = v₁ + v₃", "return v₄"],
+        ["v₁ = x + 1", "v₂ = x after v₁", "v₃ = 2 + v₂", "return v₃"],
     ),
     "merge_common": (
         merge_common, lambda x: x.exp() + x.exp(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..graph.kinds import After
 from ..graph.op import Op
 from ..graph.tensor import Tensor, apply
+from ..graph.trace import active_trace
 from .samples import cases
 
 AFTER = Op(
@@ -20,5 +21,8 @@ AFTER = Op(
 
 
 def after(x: Tensor, *others: Tensor) -> Tensor:
-    """Return ``x``; what a compiled program computes from it waits for the others."""
-    return apply(AFTER, x, *others)
+    """Return ``x``; what a compiled program computes from it waits for the others.
+
+    Without a program nothing is computed ahead of its time: then it is ``x`` itself.
+    """
+    return x if active_trace() is None else apply(AFTER, x, *others)

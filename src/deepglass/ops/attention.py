@@ -82,36 +82,53 @@ def _seen(x: Tensor, causal: bool, other: float) -> Tensor:
     return where(ge(iota(shape, 0), iota(shape, 1)), x, other)
 
 
-def _weights(
-    query: Tensor, key: Tensor, bias: Tensor, scale: float, causal: bool
-) -> tuple[Tensor, Tensor]:
-    """Return what softmax divides, (..., queries, keys), and by what, (..., queries, 1)."""
-    scores = _seen(matmul(query, transpose(key, -2, -1)) * scale + bias, causal, -np.inf)
+def _scores(query: Tensor, key: Tensor, bias: Tensor, scale: float, causal: bool) -> Tensor:
+    """How well each key fits each query, (..., queries, keys)."""
+    return _seen(matmul(query, transpose(key, -2, -1)) * scale + bias, causal, -np.inf)
+
+
+def _top(scores: Tensor) -> Tensor:
+    """What is subtracted from the scores of a query, (..., queries, 1)."""
     if not scores.shape[-1]:
-        return scores, sum(scores, -1, keepdim=True) + 1
+        return sum(scores, -1, keepdim=True)
     top = amax(scores, -1, keepdim=True).detach()
-    weights = _seen(exp(scores - where(isfinite(top), top, 0.0)), causal, 0.0)
+    return where(isfinite(top), top, 0.0)
+
+
+def _weights(scores: Tensor, top: Tensor, causal: bool) -> Tensor:
+    """What softmax divides, (..., queries, keys)."""
+    return _seen(exp(scores - top), causal, 0.0)
+
+
+def _total(weights: Tensor) -> Tensor:
+    """What softmax divides by, (..., queries, 1)."""
     total = sum(weights, -1, keepdim=True)
-    return weights, where(eq(total, 0.0), 1.0, total)
+    return where(eq(total, 0.0), 1.0, total)
 
 
 def _attention(
     query: Tensor, key: Tensor, value: Tensor, bias: Tensor, keep: Tensor, scale: float,
     causal: bool,
 ) -> Tensor:  # fmt: skip
-    weights, total = _weights(query, key, bias, scale, causal)
-    return matmul(weights * keep, value) / total
+    scores = _scores(query, key, bias, scale, causal)
+    weights = _weights(scores, _top(scores), causal)
+    return matmul(weights * keep, value) / _total(weights)
 
 
 class _Backward:
-    """What the gradients share; the weights are computed again, once ``g`` is there."""
+    """What the gradients share. The weights are computed again once ``g`` is there, from what each
+    query's softmax subtracts and divides by, which is kept."""
 
     def __init__(
         self, g: Tensor, query: Tensor, key: Tensor, bias: Tensor, scale: float, causal: bool
     ) -> None:
-        late = (after(query, g), after(key, g), after(bias, g))
-        self.weights, total = _weights(*late, scale, causal)
-        self.g, self.causal = g / total, causal
+        scores = _scores(query, key, bias, scale, causal)
+        top = _top(scores)
+        self.weights = _weights(scores, top, causal)
+        self.g, self.causal = g / _total(self.weights), causal
+        late = after(query, g), after(key, g), after(bias, g)
+        if late[0] is not query:
+            self.weights = _weights(_scores(*late, scale, causal), top, causal)
 
     def scores(self, y: Tensor, value: Tensor, keep: Tensor) -> Tensor:
         """The gradient of the scores."""
@@ -203,8 +220,8 @@ ATTENTION = Op(
 
     ``causal``: query i looks at the keys 0 to i only.
 
-    Gradient: the weights are computed again, from query and key, instead of being kept; none for
-    keep.
+    Gradient: the weights are computed again, from query and key, instead of being kept; what is
+    subtracted and divided by for each query is kept. None for keep.
 
     Numerics: the greatest score is subtracted first, so nothing overflows; what softmax divides
     by divides the result, which is shorter than the scores.

@@ -8,7 +8,7 @@ from math import copysign
 import numpy as np
 
 from ..graph.graph import ALIAS, CONSTANT, Graph, Node, derived, like
-from ..graph.kinds import Leaf, View
+from ..graph.kinds import After, Leaf, View
 from ..graph.op import REGISTRY
 from ..graph.types import TensorType
 
@@ -138,6 +138,12 @@ def neutral_addend(node: Node) -> Node | None:
     return node.inputs[0] if number == 0 and copysign(1, number) < 0 else None
 
 
+def early_number(node: Node) -> Node | None:
+    """A single number, repeated or not, after others    -->    the number"""
+    known = isinstance(node.op.kernel, After) and scalar(node.inputs[0]) is not None
+    return node.inputs[0] if known else None
+
+
 def constant(origin: Node, value: np.ndarray) -> Node:
     """Return a constant node in the place of ``origin``."""
     node = derived(origin, CONSTANT, (), {}, TensorType(value.shape, origin.type.dtype))
@@ -167,4 +173,5 @@ RULES: tuple[Rule, ...] = (
     one_number,
     neutral_factor,
     neutral_addend,
+    early_number,
 )

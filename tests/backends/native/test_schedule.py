@@ -120,14 +120,15 @@ def test_axes_in_conditions_stay_apart() -> None:
     assert len(collapse(nest, frozenset()).axes) == 2
 
 
-@pytest.mark.parametrize("moved", [False, True])
-def test_an_axis_that_decides_what_is_read_is_taken_whole(moved: bool) -> None:
-    """Three tensors are put side by side: each point of the axis then reads one of them."""
-    memory, i, part, j = Memory(), axis("i", 64), axis("part", 3), axis("j", 64)
-    y = memory.buffer(64 * 3 * 64)
+@pytest.mark.parametrize(("rows", "moved"), [(64, False), (64, True), (4096, False)])
+def test_an_axis_that_decides_what_is_read_is_taken_whole(rows: int, moved: bool) -> None:
+    """Three tensors are put side by side, from near or far memory: each point of the axis then
+    reads one of them."""
+    memory, i, part, j = Memory(), axis("i", rows), axis("part", 3), axis("j", 64)
+    y = memory.buffer(rows * 3 * 64)
     terms = ((i, 64), (j, 1), (part, 4096)) if moved else ((i, 64), (j, 1))
     reads = [
-        load(memory.buffer(3 * 64 * 64), *terms, where=call("eq", iota((part, 1)), which))
+        load(memory.buffer(3 * rows * 64), *terms, where=call("eq", iota((part, 1)), which))
         for which in (number(n, int64) for n in range(3))
     ]
     value = call("add", call("add", reads[0], reads[1]), reads[2])

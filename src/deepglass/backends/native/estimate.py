@@ -335,7 +335,7 @@ def _widths(shape: Shape, axis: int, c: Lanes, extent: int) -> list[int]:
 
 
 def _map_blocks(shape: Shape, c: Lanes, steps: Sequence[int]) -> Iterator[list[int]]:
-    """Several vectors; and one, with the short axes whole that choose what is computed."""
+    """Several vectors; one, or several, with the short axes whole that choose what is computed."""
     row = [1] * len(steps)
     if c.turned >= 0:
         row[c.turned] = min(c.lanes, steps[c.turned])
@@ -345,8 +345,12 @@ def _map_blocks(shape: Shape, c: Lanes, steps: Sequence[int]) -> Iterator[list[i
         row[c.vector] = min(_map_vectors(shape.work), steps[c.vector])
     yield row
     whole = [a for a in shape.work.choices if a != c.vector and steps[a] <= _SHORT]
-    if whole and prod(steps[a] for a in whole) <= _MOST_CHOICES:
-        yield [steps[a] if a in whole else 1 for a in range(len(steps))]
+    for vectors in (1, row[c.vector]) if whole else ():
+        if vectors * prod(steps[a] for a in whole) <= _MOST_CHOICES:
+            yield [
+                steps[a] if a in whole else vectors if a == c.vector else 1
+                for a in range(len(steps))
+            ]
 
 
 def _panels(shape: Shape, axis: int, c: Lanes) -> bool:
