@@ -57,7 +57,11 @@ class Rows:
 
 @dataclass
 class _Loop:
-    """A loop being written: its blocks, and the values it carries from step to step."""
+    """A loop being written: its blocks, and the values it carries from step to step.
+
+    What is carried as the counter is frozen before it is used. LLVM then knows no induction
+    variable, and leaves the addresses as they were written, which takes it a third less time.
+    """
 
     label: str
     counter: str
@@ -65,6 +69,10 @@ class _Loop:
     start: str
     latch: str = ""
     phis: list[str] = field(default_factory=list)
+
+    @property
+    def counted(self) -> str:
+        return f"{self.counter}.counted"
 
     def carry(self, name: str, kind: str, first: str, again: str) -> None:
         choices = f"[ {first}, %{self.before} ], [ {again}, %{self.latch} ]"
@@ -306,7 +314,8 @@ class NestEmitter:
         loop = _Loop(self._new_label(), w.name("i"), self.label, start)
         w.lines.append(f"  br label %{loop.label}")
         scope = Scope()
-        w.lines.append([f"{loop.label}:", loop.phis, scope.head.lines, scope.body.lines])
+        frozen = f"  {loop.counter} = freeze i64 {loop.counted}"
+        w.lines.append([f"{loop.label}:", loop.phis, frozen, scope.head.lines, scope.body.lines])
         self.ev.scopes.append(scope)
         self.ev.here()
         self.label = loop.label
@@ -322,7 +331,7 @@ class NestEmitter:
             f"  {more} = icmp slt i64 {following}, {stop}",
             f"  br i1 {more}, label %{loop.label}, label %{after}",
         ]
-        loop.carry(loop.counter, "i64", loop.start, following)
+        loop.carry(loop.counted, "i64", loop.start, following)
         self.ev.scopes.pop()
         self.ev.here()
         w.lines.append(f"{after}:")
