@@ -102,6 +102,17 @@ def test_joins_and_their_opposites_vanish() -> None:
     assert ops(after) == ["exp", "tanh"]
 
 
+def test_a_checkpoint_keeps_what_it_computes_again() -> None:
+    weight = dg.Parameter(np.full(6, 0.5, np.float32))
+
+    def function(x: dg.Tensor) -> dg.Tensor:
+        return dg.checkpoint(dg.exp, joined(x) * weight) * 2
+
+    x = np.random.default_rng(0).standard_normal(X).astype(np.float32)
+    got = dg.compile(function)(x).numpy()
+    np.testing.assert_allclose(got, 2 * np.exp(x.reshape(323, 6) / 2), rtol=1e-5)
+
+
 def test_a_sum_over_the_joined_axis_whose_result_looks_like_a_join() -> None:
     graph = sink_joins(recorded(lambda x: (joined(x)[:, :1] * dg.ones(323, 323)).sum(0).exp()))
     graph.verify()

@@ -92,7 +92,7 @@ class _Sinking:
         if x is None:
             return None
         others = [self.joined[i.id][0] if i.id in self.joined else i for i in node.inputs[1:]]
-        return derived(node, node.op, (x, *others), {}, x.type)
+        return derived(node, node.op, (x, *others), node.params, x.type)
 
     def _product(self, node: Node, front: Shape) -> Node | None:
         x, w = node.inputs
