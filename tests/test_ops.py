@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -139,9 +140,14 @@ def test_nan_wins_every_maximum(where: str, backend: str) -> None:
     x = np.random.default_rng(0).uniform(-1, 1, (3, 40)).astype(np.float32)
     at = {"first": [0], "middle": [17], "last": [39], "two": [35, 20]}[where]
     x[1, at] = np.nan
-    both = deepglass.compile(lambda x: (x.amax(1), x.argmax(1), x.amax(0)))
-    amax, argmax, columns = (t.numpy() for t in both(x))
+    passing = partial(apply, REGISTRY["nanmax"], keepdim=False)
+    both = deepglass.compile(
+        lambda x: (x.amax(1), x.argmax(1), x.amax(0), passing(x, dim=(1,)), passing(x, dim=(0,)))
+    )
+    amax, argmax, columns, passed, passed_columns = (t.numpy() for t in both(x))
     assert np.array_equal(amax, x.max(1), equal_nan=True)
+    assert np.array_equal(passed, np.nanmax(x, 1))
+    assert np.array_equal(passed_columns, np.nanmax(x, 0))
     assert argmax.tolist() == x.argmax(1).tolist()
     assert argmax[1] == min(at)
     assert np.array_equal(columns, x.max(0), equal_nan=True)

@@ -217,6 +217,36 @@ def test_a_mean_far_from_zero_loses_no_spread() -> None:
     assert step.taps["weight"].std == pytest.approx(values.astype(np.float64).std(), rel=1e-3)
 
 
+@pytest.mark.parametrize("at", [(0, 0), (0, 40), (2, 99)], ids=["first", "inside", "last"])
+def test_nan_shows_and_infinity_is_the_largest(at: tuple[int, int], backend: str) -> None:
+    """Where an element is no number, and where it is infinite, the others being compared with the
+    first one of their row."""
+    model = nn.Linear(100, 3)
+    values = np.random.default_rng(0).standard_normal((3, 100)).astype(np.float32)
+    values[1, 7:17] = 0
+    step = dg.compile(model, taps=taps.statistics(model, "weight"))
+    for odd in (np.nan, np.inf):
+        values[at] = odd
+        model.load_state_dict({"weight": values, "bias": np.zeros(3)})
+        step(np.ones((2, 100), np.float32))
+        found = step.taps["weight"]
+        assert found.zeros == pytest.approx(10 / 300)
+        if np.isnan(odd):
+            assert np.isnan([found.mean, found.std, found.min, found.max, found.norm]).all()
+        else:
+            assert (found.min, found.max) == (values.min(), np.inf)
+            assert not np.isfinite([found.mean, found.std, found.norm]).any()
+
+
+def test_a_layer_that_only_changes_the_shape_is_looked_at_once() -> None:
+    model = nn.Sequential(nn.ReLU(), nn.Flatten(), nn.Linear(126, 3))
+    step = dg.compile(model, taps=taps.statistics(model, "?.output"))
+    step(X)
+    assert step.taps["1.output"] == step.taps["0.output"] != step.taps["2.output"]
+    sums = [k for k in step.report(runs=1).kernels if "nanmax" in k.label]
+    assert len(sums) == 2
+
+
 def test_layers_inside_a_scan_are_left_out() -> None:
     cell, head = nn.Linear(3, 3), nn.Linear(3, 2)
     both = nn.ModuleList([cell, head])

@@ -22,17 +22,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import reduce
-from math import sqrt
+from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
 
 from .errors import DomainError
 from .graph.graph import ALIAS, INPUT, STATE, Node, ancestors
+from .graph.kinds import View
 from .graph.tensor import Parameter, Tensor, read
 from .graph.trace import Call, Trace, Traceable, set_grad_enabled
 from .graph.tree import flatten
-from .ops import add, amax, clamp, floor, index_add, neg, sub, where
+from .ops import add, clamp, floor, index_add, neg, sub, where
+from .ops.reduction import nanmax
 
 __all__ = ["Histogram", "Statistics", "Taps", "health", "histograms", "statistics", "values"]
 
@@ -81,44 +83,59 @@ class Kind(Protocol):
         """Return what the step computes of ``x``, which has elements."""
         ...
 
-    def reading(self, found: Sequence[np.ndarray], size: int) -> Any:
-        """Return what is made of it when it is asked for; ``x`` had so many elements."""
+    def readings(self, found: Sequence[Sequence[np.ndarray]], sizes: Sequence[int]) -> list[Any]:
+        """Return what is made of it when it is asked for, of several tensors at once.
+
+        Args:
+            found: what was computed of each.
+            sizes: how many elements each had.
+        """
         ...
 
 
+@dataclass(frozen=True)
 class _Statistics:
     """Sums over each row of the first axis, which the thread that wrote the row finds in its
     cache; put together in float64 by the rule of Chan, Golub and LeVeque (1983).
 
-    The squares are those of distances from the row's first element, so that no large square is
-    subtracted from another: their sum loses at most as many last places as log2(elements).
+    The sums are of distances from the row's first element, so that no large square is subtracted
+    from another: their sum loses at most as many last places as log2(elements). Of sums that are
+    found together, that of the squares tells of a NaN, so the others may pass over it.
     """
 
     def record(self, x: Tensor) -> Sequence[Tensor]:
-        x = _floats(x) if x.ndim else _floats(x).reshape(1)
-        dims = tuple(range(min(1, x.ndim - 1), x.ndim))
-        first = x[(slice(None),) * dims[0] + (slice(1),) * len(dims)]
+        x = _floats(_unshaped(x))
+        x = x if x.ndim > 1 else x.reshape(1, -1)
+        dims = tuple(range(1, x.ndim))
+        first = x[(slice(None), *[slice(1)] * len(dims))]
+        first = where(first - first == 0, first, 0.0)  # a number to be subtracted, not infinity
         away = sub(x, first)
-        zeros = where(x == 0, 1.0, 0.0).to(x.dtype)
-        sums = [z.sum(dims) for z in (x, away, away * away, zeros)]
-        return [*sums, amax(x, dims), amax(neg(x), dims)]
+        zeros, largest, smallest = (x == 0).sum(dims), nanmax(x, dims), nanmax(neg(x), dims)
+        squares, total = (away * away).sum(dims), away.sum(dims)
+        means = first.reshape(-1) + total / (x.numel() // len(x))
+        return [zeros, largest, smallest, squares, total, means]
 
-    def reading(self, found: Sequence[np.ndarray], size: int) -> Statistics:
-        wide = [np.atleast_1d(a.astype(np.float64)) for a in found]
-        sums, away, squares, zeros, largest, smallest = wide
-        count = size / len(sums)
-        means = sums / count
-        mean = float(means.mean())
-        within = np.maximum(squares - away**2 / count, 0).sum()
-        spread = float(within + count * ((means - mean) ** 2).sum())
-        return Statistics(
-            mean=mean,
-            std=sqrt(spread / size),
-            zeros=float(zeros.sum()) / size,
-            min=0.0 - float(smallest.max()),
-            max=float(largest.max()),
-            norm=sqrt(spread + size * mean**2),
-        )
+    def readings(
+        self, found: Sequence[Sequence[np.ndarray]], sizes: Sequence[int]
+    ) -> list[Statistics]:
+        rows, size = np.array([len(parts[0]) for parts in found]), np.array(sizes)
+        starts, count = np.cumsum(rows) - rows, np.repeat(size / rows, rows)
+        wide = (np.concatenate(parts).astype(np.float64) for parts in zip(*found, strict=True))
+        zeros, largest, smallest, squares, total, means = wide
+
+        def over(combine: np.ufunc, of_rows: np.ndarray) -> np.ndarray:
+            return np.asarray(combine.reduceat(of_rows, starts))
+
+        with np.errstate(invalid="ignore", over="ignore"):
+            mean = over(np.add, means) / rows
+            within = np.maximum(squares - total**2 / count, 0)
+            between = count * (means - np.repeat(mean, rows)) ** 2
+            spread = over(np.add, within + between)
+            nan = np.where(np.isnan(over(np.add, squares)), np.nan, 0.0)
+            least, most = nan - over(np.maximum, smallest), nan + over(np.maximum, largest)
+            std, norm = np.sqrt(spread / size), np.sqrt(spread + size * mean**2)
+        columns = mean, std, over(np.add, zeros) / size, least, most, norm
+        return [Statistics(*each) for each in zip(*(c.tolist() for c in columns), strict=True)]
 
 
 @dataclass(frozen=True)
@@ -135,18 +152,34 @@ class _Histogram:
         start = Tensor(np.zeros(self.bins + 3, np.int64))
         return [index_add(start, 0, place, Tensor(np.ones(x.numel(), np.int64)))]
 
-    def reading(self, found: Sequence[np.ndarray], size: int) -> Histogram:
-        below, *counts, above, _ = found[0].tolist()
+    def readings(
+        self, found: Sequence[Sequence[np.ndarray]], sizes: Sequence[int]
+    ) -> list[Histogram]:
+        return [self._reading(places.tolist()) for (places,) in found]
+
+    def _reading(self, places: list[int]) -> Histogram:
+        below, *counts, above, _ = places
         edges = np.linspace(self.low, self.high, self.bins + 1)
         return Histogram(edges, np.array(counts), below, above)
 
 
+@dataclass(frozen=True)
 class _Values:
     def record(self, x: Tensor) -> Sequence[Tensor]:
         return [x]
 
-    def reading(self, found: Sequence[np.ndarray], size: int) -> np.ndarray:
-        return found[0].copy()
+    def readings(
+        self, found: Sequence[Sequence[np.ndarray]], sizes: Sequence[int]
+    ) -> list[np.ndarray]:
+        return [array.copy() for (array,) in found]
+
+
+def _unshaped(x: Tensor) -> Tensor:
+    """The same elements as they were before their shape changed, where they are looked at too."""
+    node = read(x)
+    while isinstance(node.op.kernel, View):
+        node = node.inputs[0]
+    return Tensor.of(node)
 
 
 def _floats(x: Tensor) -> Tensor:
@@ -232,7 +265,15 @@ class Taps:
 def readings(taps: Sequence[Tap], arrays: Sequence[np.ndarray]) -> dict[str, Any]:
     """Return what was found, by name; of a name with several kinds the last one."""
     given = iter(arrays)
-    return {t.name: t.kind.reading([next(given) for _ in range(t.parts)], t.size) for t in taps}
+    found = [list(islice(given, t.parts)) for t in taps]
+    made: dict[str, Any] = {t.name: None for t in taps}  # in this order
+    alike: dict[Kind, list[int]] = {}
+    for k, tap in enumerate(taps):
+        alike.setdefault(tap.kind, []).append(k)
+    for kind, places in alike.items():
+        of_each = kind.readings([found[k] for k in places], [taps[k].size for k in places])
+        made.update(zip([taps[k].name for k in places], of_each, strict=True))
+    return made
 
 
 def statistics(model: Traceable, *names: str, every: int = 1) -> Taps:
@@ -248,7 +289,8 @@ def statistics(model: Traceable, *names: str, every: int = 1) -> Taps:
 
     Numerics: computed in float32, or float64 for tensors of that type. Where squares overflow
     (above 1e19 in float32) std and norm are infinite, where they underflow (below 1e-19) 0;
-    min and max are right. NaN makes all but the share of zeros NaN.
+    min and max are right. An infinite element makes mean, std and norm infinite or NaN, and NaN
+    all but the share of zeros.
 
     >>> from .nn import Linear
     >>> model = Linear(2, 2)

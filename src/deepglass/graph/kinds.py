@@ -137,7 +137,8 @@ class Pull:
 
 @dataclass(frozen=True)
 class Reduction:
-    """``combine`` is "add", "max" or "argmax"; the op has the params ``dim`` and ``keepdim``."""
+    """``combine`` is "add", "max", "nanmax" (the largest number, NaN passed over) or "argmax"; the
+    op has the params ``dim`` and ``keepdim``."""
 
     combine: str
 

@@ -149,6 +149,33 @@ def amax(x: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:
     return apply(AMAX, x, dim=dims_of("amax", dim, x.ndim), keepdim=keepdim)
 
 
+NANMAX = Op(
+    name="nanmax",
+    infer=_max_type,
+    reference=lambda x, dim, keepdim: np.fmax.reduce(
+        x, axis=dim, keepdims=keepdim, initial=-np.inf if x.dtype.kind == "f" else None
+    ),
+    kernel=Reduction("nanmax"),
+    gradient=(_max_gradient,),
+    samples=along_axes(apart),
+    misuses=_without_elements,
+    notation="nanmax({0}, {dim})",
+    doc="The largest number along the axes dim, NaN passed over; -inf where there is no number.",
+)
+
+
+def nanmax(x: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:
+    """Return the largest number along ``dim``, as `amax` but passing over NaN; -inf if all are.
+
+    Gradient: shared equally among equal maxima.
+
+    >>> nanmax(Tensor([[1.0, float("nan")], [7.0, 2.0]]), 1)
+    tensor([1., 7.])
+    """
+    x = as_tensor(x)
+    return apply(NANMAX, x, dim=dims_of("nanmax", dim, x.ndim), keepdim=keepdim)
+
+
 def _reversed(x: Tensor) -> Tensor:
     """The same elements in the opposite order of size; doing it twice changes nothing."""
     return -x if x.dtype.is_float else bitwise_not(x)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from ...graph.graph import Node
 from .arrange import Layouts
 from .ir import Acc, Accum, Buffer, Call, Const, Expr, Index, Iota, Load
-from .recipe import Evaluator, Recipe, make
+from .recipe import Evaluator, Recipe, in_type_of, make
 from .roots import is_leaf, is_number
 from .vocabulary import guarded
 
@@ -150,4 +150,4 @@ def placed(
         return None, placement.expr(recipe.expr)
     name, combine = f"{recipe.root.op.name}{recipe.root.id}", recipe.accum.combine
     accum = Accum(name, combine, placement.expr(recipe.accum.expr))
-    return accum, Acc(name, accum.dtype)
+    return accum, in_type_of(recipe.root, Acc(name, accum.dtype))

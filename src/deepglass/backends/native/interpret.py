@@ -137,9 +137,10 @@ def _combined(accum: ir.Accum, terms: Array) -> Array:
         if not terms.shape[-1]:
             return np.zeros(terms.shape[:-1], np.int64)
         return np.asarray(np.argmax(terms, axis=-1))
-    if accum.combine == "max":
+    if accum.combine in ("max", "nanmax"):
         least = -np.inf if dtype.is_float else 0 if dtype is bool_ else np.iinfo(dtype.numpy).min
-        return np.asarray(np.max(terms, axis=-1, initial=least)).astype(dtype.numpy)
+        ufunc = np.maximum if accum.combine == "max" else np.fmax
+        return np.asarray(ufunc.reduce(terms, axis=-1, initial=least)).astype(dtype.numpy)
     wide = np.float64 if dtype.is_float else dtype.numpy
     return np.sum(terms, axis=-1, dtype=wide).astype(dtype.numpy)
 

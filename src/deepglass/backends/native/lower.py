@@ -183,7 +183,8 @@ class _Lowering:
     def _passes(self) -> None:
         """Find the size of the chunks of each pass, and the values that only it knows.
 
-        Sizes decide how sums are split, so readers that stand aside do not count for them.
+        Sizes decide how sums are split, so groups that stand aside do not count for them; but what
+        these read stays in memory for a chunk all the same.
         """
         passes: dict[Pass, list[Group]] = {}
         for group in self.grouping.sorted():
@@ -196,24 +197,33 @@ class _Lowering:
             tile = lcm(*(g.tile for g in groups))
             wide = any(len(g.axes) < 3 and read_again(g, rows) > NEAR for g in counted)
             size = chunk_size(rows.extent, gathers, blocks, tile, wide)
-            values = [
-                (m.root, Lifetime(self._bytes(m.root) // rows.extent, k, last))
-                for k, g in enumerate(groups)
-                for m in g.members
-                if g.members[0].rows == rows
-                and (last := self._last_of_pass(m.root, groups)) is not None
-            ]
-            if values and size < rows.extent:
-                common = max(map(_common_bytes, counted))
-                _, row = place([lifetime for _, lifetime in values])
-                size = fitting_rows(size, row, common, tile)
-                alone = [v for v in values if not any(g.aside for g in self._readers(v[0]))]
-                self.passing[level, rows] = alone
+            if size < rows.extent:
+                if values := self._made_and_used_up(groups, rows, aside=False):
+                    common = max(map(_common_bytes, counted))
+                    _, row = place([lifetime for _, lifetime in values])
+                    size = fitting_rows(size, row, common, tile)
+                self.passing[level, rows] = self._made_and_used_up(groups, rows, aside=True)
             self.chunks[level, rows] = size
 
-    def _last_of_pass(self, root: Node, groups: Sequence[Group]) -> int | None:
+    def _made_and_used_up(
+        self, groups: Sequence[Group], rows: Axis, aside: bool
+    ) -> list[tuple[Node, Lifetime]]:
+        """The values that no group but those of a pass needs, and the bytes of a row of each.
+
+        Args:
+            aside: whether groups that stand aside need anything.
+        """
+        return [
+            (m.root, Lifetime(self._bytes(m.root) // rows.extent, k, last))
+            for k, g in enumerate(groups)
+            for m in g.members
+            if g.members[0].rows == rows
+            and (last := self._last_of_pass(m.root, groups, aside)) is not None
+        ]
+
+    def _last_of_pass(self, root: Node, groups: Sequence[Group], aside: bool) -> int | None:
         """The number of the last group of a pass to read a value that no other group reads."""
-        readers = [g for g in self._readers(root) if not g.aside]
+        readers = [g for g in self._readers(root) if aside or not g.aside]
         kept = root.id in self.buffers or any(value is root for _, value in self.commits)
         kept = kept or not self.layouts.of(root).in_rows
         if kept or not readers or not all(g in groups for g in readers):
@@ -243,11 +253,13 @@ class _Lowering:
         passing = {node.id for together in found for node, _, _ in together}
         for group in self.grouping.groups:
             for root in (recipe.root for recipe in group.members):
-                if root.id in self.buffers or root.id in taps or root.id in passing:
+                if root.id in self.buffers or root.id in taps:
                     continue
                 others = [g for g in self._readers(root) if g is not group]
                 if not group.aside and all(g.aside for g in others):
                     self.watched.add(root.id)
+                if root.id in passing:
+                    continue
                 last = max(self._last_reads(root, final), default=None)
                 if last is not None:
                     found.append([(root, 0, None)])

@@ -14,9 +14,9 @@ known, so there is no test whether a loop runs at all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import compress, product
 from math import gcd, prod
 from typing import Any
 
@@ -136,6 +136,10 @@ class NestEmitter:
             (Target(s.buffer, table.index(s.index), s.combine), table.node(s.expr))
             for s in nest.stores
         ]
+        both = zip(nest.stores, self.stores, strict=True)
+        early = [s.aside and node.kind == "acc" for s, (_, node) in both]
+        self.sums_aside = list(compress(self.stores, early))
+        self.others = [s for s, first in zip(self.stores, early, strict=True) if not first]
         self.spans = {number[s.over]: (number[s.axis], s) for s in nest.spans}
         self.order = table.node(ir.Iota(_row_major(nest.over)))
         self.copied = self._factor(True) if schedule.panel else None
@@ -490,7 +494,12 @@ class NestEmitter:
 
     def _store_block(self, results: dict[tuple[int, tuple[int, ...]], Value]) -> None:
         """The stores of all points, of two vectors at once where the schedule says so: LLVM takes
-        apart what is too wide for a register, so that neither vector has to wait for the other."""
+        apart what is too wide for a register, so that neither vector has to wait for the other.
+        Sums that are only looked at come first, so that they occupy no register meanwhile."""
+        if self.sums_aside:
+            for point in self.points(self.outer):
+                found = {a.name: results[i, point] for i, a in enumerate(self.nest.accums)}
+                self._store_point(found, self.sums_aside)
         pairs = self.paired and self.width[self.vector] % 2 == 0 and self.valid == self.lanes
         if pairs:
             self.lanes_of(self.vector, 2 * self.lanes)
@@ -502,7 +511,7 @@ class NestEmitter:
                 for i, a in enumerate(self.nest.accums):
                     both = [results[i, point], results[i, other]]
                     found[a.name] = self._pick(both, 0, 2 * self.lanes)
-            self._store_point(found)
+            self._store_point(found, self.others)
         self.lanes_of(self.vector, self.lanes)
 
     def _finish_lanes(self, results: dict[tuple[int, tuple[int, ...]], Value]) -> None:
@@ -526,9 +535,10 @@ class NestEmitter:
         self.lanes_of(self.columns if wide > 1 else -1, wide)
         for row, _ in enumerate(self.points(rows)):
             start = row * wide
-            self._store_point(
-                {a.name: self._pick(folded[i], start, wide) for i, a in enumerate(self.nest.accums)}
-            )
+            found = {
+                a.name: self._pick(folded[i], start, wide) for i, a in enumerate(self.nest.accums)
+            }
+            self._store_point(found, self.stores)
         self.lanes_of(self.vector, self.lanes)
 
     def _pick(self, folded: list[Value], start: int, count: int) -> Value:
@@ -541,12 +551,14 @@ class NestEmitter:
         order = [start % lanes + i for i in range(count)]
         return self.writer.shuffle(first, last if last is not first else None, order)
 
-    def _store_point(self, accumulators: dict[str, Value]) -> None:
-        """Evaluate all stores of a point, then carry them out, so that loads see old values."""
+    def _store_point(
+        self, accumulators: dict[str, Value], stores: Sequence[tuple[Target, Node]]
+    ) -> None:
+        """Evaluate the stores of a point, then carry them out, so that loads see old values."""
         ev = self.ev
         ev.accumulators = accumulators
-        values = [ev.vector_value(node) for _, node in self.stores]
-        for (target, _), value in zip(self.stores, values, strict=True):
+        values = [ev.vector_value(node) for _, node in stores]
+        for (target, _), value in zip(stores, values, strict=True):
             store(ev, target, value)
 
 

@@ -27,7 +27,7 @@ from ...graph.kinds import (
     Section,
     View,
 )
-from ...graph.types import Shape
+from ...graph.types import Shape, bool_, int32
 from .arrange import Layouts
 from .ir import Acc, Accum, Axis, Buffer, Call, Const, Expr, Index, Load, Span
 from .layout import Indices, Layout, in_pieces, row_major, significant, with_ones, without_ones
@@ -35,6 +35,7 @@ from .roots import base, is_leaf, is_number, same_without_ones
 from .spans import spans_of
 from .vocabulary import LoopVocabulary, Scalar, add_index, as_expr, as_index, scale_index
 
+_MOST_COUNTED = 2**31 - 1  # truth values of a sum that int32 counts, in as many lanes as floats
 PIECE = 192 * 1024  # bytes that a piece of a long sum reads, less than the second cache holds
 
 
@@ -320,7 +321,8 @@ def _reduction(root: Node, axes: tuple[Axis, ...], at: Indices, evaluator: Evalu
     index = [next(inner) if d in dims else next(outer) for d in range(len(shape))]
     value = as_expr(evaluator.value(source, index))
     if kernel.combine == "add" and value.dtype is not root.type.dtype:
-        value = as_expr(evaluator.b.cast(value, root.type.dtype))
+        few = value.dtype is bool_ and over and prod(a.extent for a in over) <= _MOST_COUNTED
+        value = as_expr(evaluator.b.cast(value, int32 if few else root.type.dtype))
     return Recipe(root, axes, over, Accum(f"{root.op.name}{root.id}", kernel.combine, value))
 
 
@@ -332,6 +334,12 @@ def _of_one(accum: Accum) -> Expr:
 def result(recipe: Recipe) -> Expr:
     """Return what the loops of ``recipe`` store."""
     if recipe.accum is not None:
-        return Acc(recipe.accum.name, recipe.accum.dtype)
+        return in_type_of(recipe.root, Acc(recipe.accum.name, recipe.accum.dtype))
     assert recipe.expr is not None
     return recipe.expr
+
+
+def in_type_of(root: Node, found: Acc) -> Expr:
+    """What is stored of a sum: truth values are counted in a narrow type."""
+    dtype = root.type.dtype
+    return found if found.dtype is dtype else Call("cast", (found,), dtype)

@@ -1,7 +1,7 @@
 """Accumulators: their neutral elements, one step, and putting partial results together.
 
-The state of an accumulator is a tuple of values: one for `add` and `max`, the best value and
-its position for `argmax`.
+The state of an accumulator is a tuple of values: one for `add`, `max` and `nanmax`, the best value
+and its position for `argmax`.
 """
 
 from __future__ import annotations
@@ -20,15 +20,13 @@ def neutral(combine: str, dtype: DType, lanes: int) -> State:
     if combine == "add":
         return (constant(0, dtype, lanes),)
     lowest = constant(least(dtype), dtype, lanes)
-    return (lowest,) if combine == "max" else (lowest, constant(0, int64, lanes))
+    return (lowest, constant(0, int64, lanes)) if combine == "argmax" else (lowest,)
 
 
 def step(w: Writer, combine: str, state: State, value: Value, position: Value | None) -> State:
     """Combine the state with one more value; ``position`` is the value's, for argmax."""
-    if combine == "add":
-        return (_add(w, state[0], value),)
-    if combine == "max" or position is None:
-        return (ops.extremum(w, "maximum", state[0], value),)
+    if combine != "argmax" or position is None:
+        return (_join(w, combine, state[0], value),)
     best, where = state
     better = _better(w, value, best)
     return w.select(better, value, best), w.select(better, position, where)
@@ -94,7 +92,12 @@ def _fold_pair(w: Writer, combine: str, a: Value, b: Value | None, segment: int)
 
 
 def _join(w: Writer, combine: str, a: Value, b: Value) -> Value:
-    return _add(w, a, b) if combine == "add" else ops.extremum(w, "maximum", a, b)
+    """``a`` is no NaN where these are passed over, so one instruction does."""
+    if combine == "add":
+        return _add(w, a, b)
+    if combine == "nanmax" and a.dtype.is_float:
+        return w.select(w.compare("fcmp ogt", b, a), b, a)
+    return ops.extremum(w, "maximum", a, b)
 
 
 def _add(w: Writer, a: Value, b: Value) -> Value:
