@@ -22,8 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import reduce
-from itertools import islice
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -34,7 +33,7 @@ from .graph.tensor import Parameter, Tensor, read
 from .graph.trace import Call, Trace, Traceable, set_grad_enabled
 from .graph.tree import flatten
 from .ops import add, clamp, floor, index_add, neg, sub, where
-from .ops.reduction import nanmax
+from .ops.reduction import nanmax, nanmin
 
 __all__ = ["Histogram", "Statistics", "Taps", "health", "histograms", "statistics", "values"]
 
@@ -77,7 +76,13 @@ class Histogram:
 
 
 class Kind(Protocol):
-    """What is found out about a tensor."""
+    """What is found out about a tensor.
+
+    Attributes:
+        of_elements: whether only the elements count, and not their shape.
+    """
+
+    of_elements: ClassVar[bool]
 
     def record(self, x: Tensor) -> Sequence[Tensor]:
         """Return what the step computes of ``x``, which has elements."""
@@ -103,14 +108,15 @@ class _Statistics:
     found together, that of the squares tells of a NaN, so the others may pass over it.
     """
 
+    of_elements: ClassVar[bool] = True
+
     def record(self, x: Tensor) -> Sequence[Tensor]:
-        x = _floats(_unshaped(x))
-        x = x if x.ndim > 1 else x.reshape(1, -1)
+        x = _floats(x) if x.ndim > 1 else _floats(x).reshape(1, -1)
         dims = tuple(range(1, x.ndim))
         first = x[(slice(None), *[slice(1)] * len(dims))]
         first = where(first - first == 0, first, 0.0)  # a number to be subtracted, not infinity
         away = sub(x, first)
-        zeros, largest, smallest = (x == 0).sum(dims), nanmax(x, dims), nanmax(neg(x), dims)
+        zeros, largest, smallest = (x == 0).sum(dims), nanmax(x, dims), nanmin(x, dims)
         squares, total = (away * away).sum(dims), away.sum(dims)
         means = first.reshape(-1) + total / (x.numel() // len(x))
         return [zeros, largest, smallest, squares, total, means]
@@ -132,7 +138,7 @@ class _Statistics:
             between = count * (means - np.repeat(mean, rows)) ** 2
             spread = over(np.add, within + between)
             nan = np.where(np.isnan(over(np.add, squares)), np.nan, 0.0)
-            least, most = nan - over(np.maximum, smallest), nan + over(np.maximum, largest)
+            least, most = nan + over(np.minimum, smallest), nan + over(np.maximum, largest)
             std, norm = np.sqrt(spread / size), np.sqrt(spread + size * mean**2)
         columns = mean, std, over(np.add, zeros) / size, least, most, norm
         return [Statistics(*each) for each in zip(*(c.tolist() for c in columns), strict=True)]
@@ -140,6 +146,7 @@ class _Statistics:
 
 @dataclass(frozen=True)
 class _Histogram:
+    of_elements: ClassVar[bool] = True
     bins: int
     low: float
     high: float
@@ -165,6 +172,8 @@ class _Histogram:
 
 @dataclass(frozen=True)
 class _Values:
+    of_elements: ClassVar[bool] = False
+
     def record(self, x: Tensor) -> Sequence[Tensor]:
         return [x]
 
@@ -175,9 +184,9 @@ class _Values:
 
 
 def _unshaped(x: Tensor) -> Tensor:
-    """The same elements as they were before their shape changed, where they are looked at too."""
+    """The same elements in the same rows, as they were before the shape of the rows changed."""
     node = read(x)
-    while isinstance(node.op.kernel, View):
+    while isinstance(node.op.kernel, View) and node.inputs[0].type.shape[:1] == x.shape[:1]:
         node = node.inputs[0]
     return Tensor.of(node)
 
@@ -204,13 +213,13 @@ class Tap:
     """One thing that is looked at in a program.
 
     Attributes:
-        parts: how many values are computed for it.
+        parts: the numbers of the values that are computed for it.
         size: elements of the tensor.
     """
 
     name: str
     kind: Kind
-    parts: int
+    parts: range
     size: int
 
 
@@ -252,20 +261,24 @@ class Taps:
         """
         taps: list[Tap] = []
         nodes: list[Node] = []
+        known: dict[tuple[Kind, int], range] = {}
         with set_grad_enabled(False):
             for watch in self.watches:
                 there = dict(_named(watch.model, trace, calls, inputs))
                 for name, x in _chosen(watch, there):
-                    found = [read(part) for part in watch.kind.record(x)]
-                    taps.append(Tap(name, watch.kind, len(found), x.numel()))
-                    nodes += found
+                    x = _unshaped(x) if watch.kind.of_elements else x
+                    key = watch.kind, read(x).id
+                    if key not in known:
+                        before = len(nodes)
+                        nodes += [read(part) for part in watch.kind.record(x)]
+                        known[key] = range(before, len(nodes))
+                    taps.append(Tap(name, watch.kind, known[key], x.numel()))
         return taps, nodes
 
 
 def readings(taps: Sequence[Tap], arrays: Sequence[np.ndarray]) -> dict[str, Any]:
     """Return what was found, by name; of a name with several kinds the last one."""
-    given = iter(arrays)
-    found = [list(islice(given, t.parts)) for t in taps]
+    found = [[arrays[k] for k in t.parts] for t in taps]
     made: dict[str, Any] = {t.name: None for t in taps}  # in this order
     alike: dict[Kind, list[int]] = {}
     for k, tap in enumerate(taps):

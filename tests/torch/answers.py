@@ -328,6 +328,7 @@ CALLS: dict[str, Call] = {
     "index_copy": _copied,
     "sum": _reduced(torch.sum),
     "amax": _reduced(torch.amax),
+    "nanmin": _reduced(lambda x, *over: torch.amin(x.masked_fill(x.isnan(), torch.inf), *over)),
     "nanmax": _reduced(lambda x, *over: torch.amax(x.masked_fill(x.isnan(), -torch.inf), *over)),
     "cumsum": _cumsum,
     "logsumexp": _reduced(torch.logsumexp),

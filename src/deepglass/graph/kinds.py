@@ -137,8 +137,8 @@ class Pull:
 
 @dataclass(frozen=True)
 class Reduction:
-    """``combine`` is "add", "max", "nanmax" (the largest number, NaN passed over) or "argmax"; the
-    op has the params ``dim`` and ``keepdim``."""
+    """``combine`` is "add", "max", "argmax", or "nanmax" or "nanmin", which pass over NaN; the op
+    has the params ``dim`` and ``keepdim``."""
 
     combine: str
 

@@ -149,19 +149,24 @@ def amax(x: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:
     return apply(AMAX, x, dim=dims_of("amax", dim, x.ndim), keepdim=keepdim)
 
 
-NANMAX = Op(
-    name="nanmax",
-    infer=_max_type,
-    reference=lambda x, dim, keepdim: np.fmax.reduce(
-        x, axis=dim, keepdims=keepdim, initial=-np.inf if x.dtype.kind == "f" else None
-    ),
-    kernel=Reduction("nanmax"),
-    gradient=(_max_gradient,),
-    samples=along_axes(apart),
-    misuses=_without_elements,
-    notation="nanmax({0}, {dim})",
-    doc="The largest number along the axes dim, NaN passed over; -inf where there is no number.",
-)
+def _passing_over_nan(name: str, ufunc: np.ufunc, other: float, what: str) -> Op:
+    return Op(
+        name=name,
+        infer=_max_type,
+        reference=lambda x, dim, keepdim: ufunc.reduce(
+            x, axis=dim, keepdims=keepdim, initial=other if x.dtype.kind == "f" else None
+        ),
+        kernel=Reduction(name),
+        gradient=(_max_gradient,),
+        samples=along_axes(apart),
+        misuses=_without_elements,
+        notation=name + "({0}, {dim})",
+        doc=f"The {what} number along the axes dim, NaN passed over; {other} if all are NaN.",
+    )
+
+
+NANMAX = _passing_over_nan("nanmax", np.fmax, -np.inf, "largest")
+NANMIN = _passing_over_nan("nanmin", np.fmin, np.inf, "smallest")
 
 
 def nanmax(x: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:
@@ -174,6 +179,18 @@ def nanmax(x: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """
     x = as_tensor(x)
     return apply(NANMAX, x, dim=dims_of("nanmax", dim, x.ndim), keepdim=keepdim)
+
+
+def nanmin(x: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:
+    """Return the smallest number along ``dim``, as `amin` but passing over NaN; inf if all are.
+
+    Gradient: shared equally among equal minima.
+
+    >>> nanmin(Tensor([[1.0, float("nan")], [7.0, 2.0]]), 1)
+    tensor([1., 2.])
+    """
+    x = as_tensor(x)
+    return apply(NANMIN, x, dim=dims_of("nanmin", dim, x.ndim), keepdim=keepdim)
 
 
 def _reversed(x: Tensor) -> Tensor:

@@ -220,7 +220,7 @@ def _same_loops(a: Recipe, b: Recipe) -> bool:
     return (
         b.accum is not None
         and a.over == b.over
-        and {a.root.op.name, b.root.op.name} <= {"sum", "amax", "nanmax"}
+        and {a.root.op.name, b.root.op.name} <= {"sum", "amax", "nanmax", "nanmin"}
         and a.root.params["dim"] == b.root.params["dim"]
         and a.root.inputs[0].type.shape == b.root.inputs[0].type.shape
     )

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from ...errors import BackendError
-from ...graph.types import DType, bool_, convert
+from ...graph.types import DType, convert
 from . import ir
+from .reduce import least, most
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Memory = Mapping[ir.Buffer, Array]
@@ -130,6 +131,13 @@ class _NestRun:
         return result
 
 
+_EXTREMES = {
+    "max": (np.maximum, least),
+    "nanmax": (np.fmax, least),
+    "nanmin": (np.fmin, most),
+}
+
+
 def _combined(accum: ir.Accum, terms: Array) -> Array:
     """Combine the last axis; float sums in float64, so that tests see the truth."""
     dtype = accum.expr.dtype
@@ -137,10 +145,10 @@ def _combined(accum: ir.Accum, terms: Array) -> Array:
         if not terms.shape[-1]:
             return np.zeros(terms.shape[:-1], np.int64)
         return np.asarray(np.argmax(terms, axis=-1))
-    if accum.combine in ("max", "nanmax"):
-        least = -np.inf if dtype.is_float else 0 if dtype is bool_ else np.iinfo(dtype.numpy).min
-        ufunc = np.maximum if accum.combine == "max" else np.fmax
-        return np.asarray(ufunc.reduce(terms, axis=-1, initial=least)).astype(dtype.numpy)
+    if accum.combine in _EXTREMES:
+        ufunc, neutral = _EXTREMES[accum.combine]
+        found = ufunc.reduce(terms, axis=-1, initial=neutral(dtype))
+        return np.asarray(found).astype(dtype.numpy)
     wide = np.float64 if dtype.is_float else dtype.numpy
     return np.sum(terms, axis=-1, dtype=wide).astype(dtype.numpy)
 

@@ -5,7 +5,7 @@
     Phase   := rows chunk Nest*    parallel over fixed chunks of the axis `rows`; for each
                                    chunk the nests run in order
     Nest    := axes over Accum* Store* Span* schedule tiles
-    Accum   := name combine Expr   combine: add | max | nanmax | argmax
+    Accum   := name combine Expr   combine: add | max | argmax | nanmax | nanmin
     Store   := Buffer Index Expr   plain, or combined with what stands there: add | max;
                                    or aside, for who looks on
     Expr    := Const | Iota(Index) | Load(Buffer, Index, where, other) | Call(op, Expr*) | Acc(name)
@@ -180,8 +180,8 @@ OPS = frozenset(
 @dataclass(frozen=True)
 class Accum:
     """One reduction. ``argmax`` yields the int64 position of the first maximum, counted
-    row-major over the axes ``over`` of the nest; NaN counts as the maximum. ``nanmax`` passes over
-    NaN, which takes a third of the instructions of ``max``."""
+    row-major over the axes ``over`` of the nest; NaN counts as the maximum. ``nanmax`` and
+    ``nanmin`` pass over NaN, which takes a third of the instructions of ``max``."""
 
     name: str
     combine: str

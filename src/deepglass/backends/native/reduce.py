@@ -1,7 +1,7 @@
 """Accumulators: their neutral elements, one step, and putting partial results together.
 
-The state of an accumulator is a tuple of values: one for `add`, `max` and `nanmax`, the best value
-and its position for `argmax`.
+The state of an accumulator is a tuple of values: the best one and its position for `argmax`, else
+one value alone.
 """
 
 from __future__ import annotations
@@ -14,11 +14,15 @@ from .text import Value, Writer, constant, unsigned
 
 State = tuple[Value, ...]
 
+_PREDICATE = {"nanmax": "ogt", "nanmin": "olt"}
+
 
 def neutral(combine: str, dtype: DType, lanes: int) -> State:
     """The state before the first step."""
     if combine == "add":
         return (constant(0, dtype, lanes),)
+    if combine == "nanmin":
+        return (constant(most(dtype), dtype, lanes),)
     lowest = constant(least(dtype), dtype, lanes)
     return (lowest, constant(0, int64, lanes)) if combine == "argmax" else (lowest,)
 
@@ -95,9 +99,9 @@ def _join(w: Writer, combine: str, a: Value, b: Value) -> Value:
     """``a`` is no NaN where these are passed over, so one instruction does."""
     if combine == "add":
         return _add(w, a, b)
-    if combine == "nanmax" and a.dtype.is_float:
-        return w.select(w.compare("fcmp ogt", b, a), b, a)
-    return ops.extremum(w, "maximum", a, b)
+    if combine in _PREDICATE and a.dtype.is_float:
+        return w.select(w.compare(f"fcmp {_PREDICATE[combine]}", b, a), b, a)
+    return ops.extremum(w, "minimum" if combine == "nanmin" else "maximum", a, b)
 
 
 def _add(w: Writer, a: Value, b: Value) -> Value:
@@ -119,3 +123,12 @@ def least(dtype: DType) -> float | int:
     if dtype.is_float:
         return float("-inf")
     return 0 if unsigned(dtype) else -(1 << (8 * dtype.bytes - 1))
+
+
+def most(dtype: DType) -> float | int:
+    """The value that no minimum notices."""
+    if dtype.is_float:
+        return float("inf")
+    if dtype is bool_:
+        return 1
+    return (1 << (8 * dtype.bytes - (not unsigned(dtype)))) - 1
