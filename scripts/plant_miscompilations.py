@@ -149,7 +149,7 @@ def found(fault: Fault, count: int) -> tuple[bool, str]:
         except subprocess.TimeoutExpired:
             return False, f"no end after {LONGEST} s"
     lines = (result.stdout + result.stderr).splitlines()
-    shown = [line for line in lines if line.startswith("RandomProgram")]
+    shown = [line for line in lines if line.startswith(("RandomProgram", "a process crashed"))]
     last = lines[-1] if lines else ""
     if re.fullmatch(r"\d+ programs, 0 failed", last):
         return False, f"not found by {last}"

@@ -70,7 +70,8 @@ class Programs:
         """Return what `Op.compute` returns, found in the faster way."""
         program = None
         large = max([type.size, *[a.size for a in arrays]]) >= MANY_ELEMENTS
-        if large and op.name not in self._quick and _may_be_slow(op):
+        native = large and backends.default() == "native"
+        if native and op.name not in self._quick and _may_be_slow(op):
             program = self._program(op, arrays, params, type)
         if program is None:
             return op.compute(arrays, params, type)
@@ -91,10 +92,10 @@ class Programs:
                     self._quick.add(op.name)
                 elif time < LONG or self._counts[op.name] >= MANY_PROGRAMS:
                     self.made[key] = None
-                elif backends.default() == "native":
+                else:
                     self._counts[op.name] += 1
                     self.made[key] = backends.get("native").compile(recorded, ())
-        return self.made.get(key) if backends.default() == "native" else None
+        return self.made.get(key)
 
 
 def install() -> None:
