@@ -189,6 +189,25 @@ def test_swapped_state_is_swapped(backend):
     np.testing.assert_array_equal(b.numpy(), np.arange(5.0))
 
 
+@pytest.mark.parametrize("first", ["a", "b"])
+def test_state_that_follows_state_takes_its_old_value(first):
+    rng = np.random.default_rng(0)
+    start_a, start_b, x = (rng.standard_normal((17, 40)) for _ in range(3))
+    a, b = Buffer(start_a), Buffer(start_b)
+
+    @dg.compile(backend="native")
+    def step(x):
+        product = a @ a.T  # which a waits for, and so b, that waits for a
+        new = {"a": (a, b * 2.0), "b": (b, x * 0.5)}
+        for state, value in (new.pop(first), *new.values()):
+            state.rebind(value.node)
+        return product
+
+    np.testing.assert_allclose(step(x).numpy(), start_a @ start_a.T, rtol=1e-12, atol=1e-12)
+    np.testing.assert_array_equal(a.numpy(), start_b * 2.0)
+    np.testing.assert_array_equal(b.numpy(), x * 0.5)
+
+
 @pytest.mark.parametrize("shift", [-1, 1])
 def test_state_read_at_other_places_is_not_overwritten_too_early(shift):
     rng = np.random.default_rng(0)

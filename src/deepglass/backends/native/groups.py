@@ -120,6 +120,7 @@ class Grouping:
         self._readers: dict[int, dict[int, Group]] = {}  # by id of what is read, by number
         self._passes: dict[Loops, list[Group]] = {}  # groups of sums
         self._before: list[int] = []  # the groups each depends on, a bit for each number
+        self._awaited = 0  # the groups that others depend on, likewise
 
     def add(self, recipe: Recipe, aside: bool = False, settled: bool = False) -> None:
         """Put ``recipe`` into a group it may join, or one of its own.
@@ -158,7 +159,8 @@ class Grouping:
         second.after.add(first.number)
         grown = 1 << first.number | self._before[first.number]
         self._before[second.number] |= grown
-        if second is not self.groups[-1]:
+        self._awaited |= 1 << first.number
+        if self._awaited >> second.number & 1:
             for number, before in enumerate(self._before):
                 if before >> second.number & 1:
                     self._before[number] = before | grown
