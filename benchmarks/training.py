@@ -48,7 +48,7 @@ Network = Callable[[], torch.nn.Module]
 
 LAYOUTS = torch.contiguous_format, torch.channels_last
 PHOTOGRAPHS, LEARNED = 4000, 3200
-WARMUP, LEAST = 100, 0.1  # steps in which GPT's rate rises, and the share of it at the end
+WARMUP, LEAST = 200, 0.1  # steps in which GPT's rate rises, and the share of it at the end
 TURNS, CHASE = 40, 1.25  # of each side, and the share of PyTorch's steps that deepglass may take
 
 

@@ -12,7 +12,7 @@ from ..graph.kinds import After, Elementwise, Leaf, Reduction, View
 from ..graph.op import REGISTRY
 from ..graph.types import Shape, TensorType
 
-ROWS = 8  # of the first axis: a backend that shares them out among threads needs some
+ROWS = 4  # of the first axis: a backend that shares them out among threads needs some
 PLACES = 16  # of a row, each with its features: fewer fill no register blocks
 
 

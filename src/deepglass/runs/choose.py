@@ -27,8 +27,8 @@ PACES = {
 }
 MANY_ROWS = 5000
 MANY_TOKENS = 500_000
-READ_BY_GPT, GPT_BATCH, GPT_STEPS = 128, 8, 4800  # tokens per sample, samples per step, steps
-WARMUP = 100  # steps in which the rate of a transformer rises
+READ_BY_GPT, GPT_BATCH, GPT_STEPS = 128, 4, 9600  # tokens per sample, samples per step, steps
+WARMUP = 200  # steps in which the rate of a transformer rises
 NAMED = ("model", "loss", "optimizer", "schedule")  # sections that are chosen by name
 FEWEST, MOST = 5, 300  # epochs, whatever the number of samples
 PHOTOGRAPHS = ("cifar10", "cifar100")
