@@ -9,7 +9,9 @@
     nest_n(lo, chunk, table, bases)     see `nest.py`; one function for all nests that do the same
 
 The nests, where the time is spent, make modules of their own. All others, the *frame*, run once
-per chunk or less, so LLVM makes their code quickly instead of well.
+per chunk or less, so LLVM makes their code quickly instead of well; and so it does with nests that
+have next to nothing of the program's work, which are many. Each module is given as soon as it is
+long enough.
 
 Thread t of T takes the chunks [t*S/T, (t+1)*S/T) of S: contiguous memory, and nearly the same
 from phase to phase, so that a chunk tends to find its data in its core's cache. Chunks are
@@ -21,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from math import prod
 
 from . import ir
 from .clock import stamped
@@ -30,7 +33,8 @@ from .nest import Function, Rows, emit_nest
 from .schedule import schedule
 from .threads import BARRIER, CLAIMED_PHASES, claims_of
 
-PIECE = 75_000  # characters of nests that make a module
+PIECE = 75_000  # characters that make a module
+_LITTLE = 1e-5  # cycles per point of the program's loops: a nest's share of 1 in some 20,000
 _WHO = "ptr %table, i64 %thread, i64 %threads, ptr %gate"
 _SHARED = "ptr %work, i64 %chunks, i64 %most, i64 %phase"
 _RUN = f"define void @run({_WHO}) #0 {{"
@@ -172,6 +176,20 @@ class _Made:
 
 
 @dataclass
+class _Piece:
+    """Functions that wait to be given as a module.
+
+    Attributes:
+        effort: how LLVM shall make their code.
+        called: functions that they call, by name.
+    """
+
+    effort: int
+    functions: list[str] = field(default_factory=list)
+    called: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
 class _Serial:
     """Calls of nests that the first thread makes, one after another, without a barrier."""
 
@@ -186,16 +204,19 @@ class _ModuleEmitter:
     record: int | None
     stamps: int = 0
     cycles: float = 0.0
-    frame: list[str] = field(default_factory=list)  # work, and declarations of nests
-    works: int = 0  # how many functions of work there are
+    little: float = 0.0  # cycles below which a nest has next to nothing of the work
+    works: list[str] = field(default_factory=list)  # declared
     serial: _Serial = field(default_factory=_Serial)
     made: dict[Hashable, _Made] = field(default_factory=dict)  # by what a nest does
     names: dict[str, str] = field(default_factory=dict)  # of the nest functions, by their text
     nests: list[str] = field(default_factory=list)
-    piece: list[str] = field(default_factory=list)  # nests not given yet
-    called: dict[str, str] = field(default_factory=dict)  # functions they call, by name
+    declared: list[str] = field(default_factory=list)  # the nests
+    well: _Piece = field(default_factory=lambda: _Piece(WELL))  # nests
+    quickly: _Piece = field(default_factory=lambda: _Piece(QUICKLY))  # nests of little work
+    frame: _Piece = field(default_factory=lambda: _Piece(QUICKLY))
 
     def module(self, program: ir.Program) -> Written:
+        self.little = _LITTLE * _points(program)
         body: list[str] = []
         barriers = 0
         first = True  # whether only the first thread has worked since the last barrier
@@ -212,10 +233,11 @@ class _ModuleEmitter:
             if shared:  # the first thread's own work comes before what others can help with
                 body += [*self._serial(), *shared]
         body += self._serial()
-        self._give_nests()
+        for piece in (self.well, self.quickly, self.frame):
+            self._give(piece)
         entries = [_RUN, *body, "  ret void", "}", "", _EACH, _ALONE]
-        frame = [BARRIER, _PHASES, *self.frame, *entries, _attributes(self.cpu)]
-        self.give("\n".join(frame), QUICKLY)
+        last = [BARRIER, _PHASES, *self.works, *entries, _attributes(self.cpu)]
+        self.give("\n".join(last), QUICKLY)
         return Written(self.cycles, barriers, tuple(self.nests), self.stamps)
 
     def _phase(self, phase: ir.Phase, index: int) -> list[str]:
@@ -252,10 +274,10 @@ class _ModuleEmitter:
 
     def _work(self, lines: list[str]) -> str:
         """Emit a function of the frame; return its name."""
-        self.works += 1
-        name = f"work_{self.works}"
-        head = f"define internal void @{name}(ptr %table, i64 %thread, i64 %chunk) noinline #0 {{"
-        self.frame += [head, *lines]
+        name = f"work_{len(self.works)}"
+        head = f"void @{name}(ptr %table, i64 %thread, i64 %chunk)"
+        self.works.append(f"declare {head}")
+        self._add(self.frame, "\n".join([f"define {head} noinline #0 {{", *lines]))
         return name
 
     def _call(
@@ -286,7 +308,9 @@ class _ModuleEmitter:
         function = emit_nest(nest, phase.chunk, rows, self.cpu)
         bases = tuple(places.index(at) for at in function.bases)
         cycles = nest.schedule.cycles if nest.schedule else 0.0
-        return _Made(self._name(function, nest), bases, cycles)
+        calls = 1 if _single(phase) else phase.chunk.extent
+        piece = self.quickly if calls * cycles < self.little else self.well
+        return _Made(self._name(function, nest, piece), bases, cycles)
 
     def _stamped(
         self, calls: list[str], count: int, chunks: int, bases: dict[ir.Home, str]
@@ -301,25 +325,28 @@ class _ModuleEmitter:
             for at, call in zip(first, calls, strict=True)
         ]
 
-    def _name(self, function: Function, nest: ir.Nest) -> str:
+    def _name(self, function: Function, nest: ir.Nest, piece: _Piece) -> str:
         name = self.names.get(function.text)
         if name is None:
             name = self.names[function.text] = f"nest_{len(self.names)}"
             label = " ".join(f"{nest.label} {nest.layer}".split())
-            self.piece.append(f"; {label}\ndefine void @{name}{function.text}")
             pointers = ", ptr" * len(function.bases)
-            self.frame.append(f"declare void @{name}(i64, i64, ptr{pointers})")
-            self.called.update(function.functions)
-            if sum(map(len, self.piece)) > PIECE:
-                self._give_nests()
+            self.declared.append(f"declare void @{name}(i64, i64, ptr{pointers})")
+            piece.called.update(function.functions)
+            self._add(piece, f"; {label}\ndefine void @{name}{function.text}")
         return name
 
-    def _give_nests(self) -> None:
-        """Give the nests at hand as a module."""
-        if self.piece:
-            parts = [*self.called.values(), *self.piece, _attributes(self.cpu)]
-            self.give("\n".join(parts), WELL)
-            self.piece, self.called = [], {}
+    def _add(self, piece: _Piece, function: str) -> None:
+        piece.functions.append(function)
+        if sum(map(len, piece.functions)) > PIECE:
+            self._give(piece)
+
+    def _give(self, piece: _Piece) -> None:
+        """Give the functions at hand as a module."""
+        if piece.functions:
+            called = self.declared if piece is self.frame else piece.called.values()
+            self.give("\n".join([*called, *piece.functions, _attributes(self.cpu)]), piece.effort)
+            piece.functions, piece.called = [], {}
 
 
 def _attributes(cpu: Cpu) -> str:
@@ -328,6 +355,12 @@ def _attributes(cpu: Cpu) -> str:
         f'attributes #0 = {{ nounwind "prefer-vector-width"="{bits}" '
         f'"min-legal-vector-width"="{bits}" "no-trapping-math"="true" }}'
     )
+
+
+def _points(program: ir.Program) -> int:
+    """How many points the loops of a program visit."""
+    nests = (n for level in program.levels for phase in level for n in phase.nests)
+    return sum(prod(a.extent for a in nest.axes + nest.over) for nest in nests)
 
 
 def _single(phase: ir.Phase) -> bool:
