@@ -108,22 +108,18 @@ def ancestors(outputs: Iterable[Node], through: Callable[[Node], bool] | None = 
         outputs: where to begin.
         through: whether to look at the inputs of a node as well; always unless given.
     """
-    seen: set[int] = set()
-    done: set[int] = set()
-    order: list[Node] = []
+    seen: set[Node] = set()
+    done: dict[Node, None] = {}
     stack = list(outputs)[::-1]
     while stack:
         node = stack[-1]
-        if node.id not in seen:
-            seen.add(node.id)
-            if through is None or through(node):
-                stack += node.inputs[::-1]
-        else:
-            stack.pop()
-            if node.id not in done:
-                done.add(node.id)
-                order.append(node)
-    return order
+        if node in seen:
+            done[stack.pop()] = None
+            continue
+        seen.add(node)
+        if through is None or through(node):
+            stack += node.inputs[::-1]
+    return list(done)
 
 
 @dataclass(frozen=True)
@@ -206,7 +202,9 @@ class Graph:
         new: dict[int, Node] = {}
         for node in self.nodes():
             new[node.id] = rule(node, tuple([new[i.id] for i in node.inputs]))
-        return self.with_results([new[n.id] for n in self.results])
+        before = self.results
+        results = tuple([new[n.id] for n in before])
+        return self if results == before else self.with_results(results)
 
     def verify(self) -> None:
         """Check every node against its op's own shape rule.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Any
 
 from ..graph.graph import CONSTANT, Graph, Node, like
 from ..graph.kinds import Leaf
@@ -30,10 +29,6 @@ def _key(node: Node) -> Hashable:
         return (CONSTANT.name, node.type, node.data.tobytes())
     if isinstance(node.op.kernel, Leaf):
         return node.id
-    params = tuple(sorted((k, _hashable(v)) for k, v in node.params.items()))
-    return (node.op, tuple(i.id for i in node.inputs), params, node.type)
-
-
-def _hashable(value: Any) -> Hashable:
-    """Parameters are numbers, names, types and tuples of them; repr tells 0.0 from -0.0."""
-    return repr(value)
+    # numbers, names, types and tuples of them; repr tells 0.0 from -0.0
+    params = repr(sorted(node.params.items()))
+    return (node.op, node.inputs, params, node.type)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import gcd, log2, prod
 from typing import Any
 
@@ -379,6 +379,7 @@ class _Model:
     choices: Sequence[Lanes]
     blocks: Array
     which: Array
+    _near: dict[Item, list[tuple[int, list[int]]]] = field(default_factory=dict)  # by distance
 
     def cycles(self) -> Array:
         """Estimated cycles of the whole nest."""
@@ -515,10 +516,17 @@ class _Model:
     def _distances(self, item: Item, widths: Array) -> Iterator[tuple[int, Array]]:
         """Yield how far apart in memory neighbours along axes are, 0 where nothing is known, and
         how many different points there are."""
-        groups: dict[int, list[int]] = {}
-        for axis in item.axes:
-            if axis < widths.shape[1]:
-                step = abs(item.step(axis)) if item.element and axis not in item.scattered else 0
-                groups.setdefault(step or -1 - axis, []).append(axis)
-        for step, (axis, *others) in groups.items():
-            yield max(step, 0), widths[:, axis] + sum(widths[:, other] - 1 for other in others)
+        known = self._near.get(item)
+        if known is None:
+            groups: dict[int, list[int]] = {}
+            steps = dict(item.steps) if item.element else {}
+            for axis in item.axes:
+                if axis < widths.shape[1]:
+                    step = abs(steps.get(axis, 0)) if axis not in item.scattered else 0
+                    groups.setdefault(step or -1 - axis, []).append(axis)
+            known = self._near[item] = [(max(step, 0), axes) for step, axes in groups.items()]
+        for step, (axis, *others) in known:
+            count = widths[:, axis]
+            for other in others:
+                count = count + (widths[:, other] - 1)
+            yield step, count

@@ -49,7 +49,8 @@ def generate(
 ) -> Code:
     """Return the machine code of a program.
 
-    While Python writes the text of a piece, LLVM makes machine code of those before.
+    While Python writes the text of a piece, other threads have LLVM make machine code of those
+    before. Then this thread helps them, from the last piece on.
 
     Args:
         program: what to run. Nests that have a schedule keep it.
@@ -59,7 +60,7 @@ def generate(
     """
     cpu, watch = cpu or host(), watch or Stopwatch()
     pieces: list[Module] = []
-    with ThreadPoolExecutor(max_workers=len(usable_cpus())) as workers:
+    with ThreadPoolExecutor(max_workers=max(len(usable_cpus()) - 1, 1)) as workers:
 
         def give(text: str, effort: int) -> None:
             pieces.append(_module(text, cpu, effort))
@@ -68,6 +69,8 @@ def generate(
         with watch("text"):
             facts = emit_program(program, cpu, give, record)
         with watch("machine code"):
+            for piece in reversed(pieces):
+                piece.make()
             objects = tuple(piece.code() for piece in pieces)
     shared = facts.cycles > _WORTH_SHARING + _BARRIER * facts.barriers
     return Code(objects, shared, facts.barriers, facts.nests, facts.stamps)

@@ -98,20 +98,22 @@ def work_of(nest: ir.Nest, chunk: ir.Axis) -> Work:
     multiplies = bool(sums) and all(n.kind == "mul" and n.dtype.is_float for n in sums)
     fused = frozenset(n.number for n in sums) if multiplies else frozenset()
     stores = tuple(_store(table.index(s.index), s) for s in counted)
+    nodes = reachable(sums + ends)
+    deciding = {n.number: decided for n in nodes if (decided := _deciding(n))}
     return Work(
-        _items(sums, fused),
-        _items(ends, frozenset(), ending=True),
+        _items(sums, deciding, fused),
+        _items(ends, deciding, ending=True),
         stores,
-        frozenset(a for n in reachable(sums + ends) for a in _deciding(n)),
-        _apart(nest, sums + ends),
+        frozenset().union(*deciding.values()),
+        _apart(nest, nodes),
         multiplies,
-        _narrowest(nest, counted, sums + ends),
+        _narrowest(nest, counted, nodes),
     )
 
 
-def _apart(nest: ir.Nest, roots: list[Node]) -> bool:
+def _apart(nest: ir.Nest, nodes: list[Node]) -> bool:
     written = {s.buffer.home for s in nest.stores}
-    loaded = (n.buffer for n in reachable(roots) if n.buffer is not None)
+    loaded = (n.buffer for n in nodes if n.buffer is not None)
     return not any(s.combine for s in nest.stores) and all(b.home not in written for b in loaded)
 
 
@@ -166,15 +168,21 @@ def _deciding(node: Node) -> frozenset[int]:
     return frozenset(node.args[0].axes) - moving
 
 
-def _items(roots: list[Node], fused: frozenset[int], ending: bool = False) -> tuple[Item, ...]:
+def _items(
+    roots: list[Node],
+    deciding: dict[int, frozenset[int]],
+    fused: frozenset[int] = frozenset(),
+    ending: bool = False,
+) -> tuple[Item, ...]:
     items: list[Item] = []
     weights: dict[frozenset[int], float] = {}
     for node in reachable(roots):
         axes = frozenset(node.axes)
-        chooses = node.kind in ("where", "choose") and _deciding(node)
+        decided = deciding.get(node.number, frozenset())
+        chooses = decided and node.kind in ("where", "choose")
         if node.kind == "load" and node.index and node.buffer:
             item = _load(node, node.index, node.buffer.dtype.bytes)
-            items.append(replace(item, axes=item.axes - _deciding(node)) if ending else item)
+            items.append(replace(item, axes=item.axes - decided) if ending and decided else item)
         elif node.kind not in _FREE and node.number not in fused and axes and not chooses:
             weights[axes] = weights.get(axes, 0.0) + _weight(node)
     return (*items, *(Item(axes, weight) for axes, weight in weights.items()))
@@ -187,8 +195,8 @@ def _weight(node: Node) -> float:
     return 0.1 if node.kind == "iota" or (node.dtype is bool_ and node.kind != "and") else 0.5
 
 
-def _narrowest(nest: ir.Nest, stores: list[ir.Store], roots: list[Node]) -> int:
+def _narrowest(nest: ir.Nest, stores: list[ir.Store], nodes: list[Node]) -> int:
     sizes = [s.buffer.dtype.bytes for s in stores]
     sizes += [a.dtype.bytes for a in nest.accums]
-    sizes += [n.dtype.bytes for n in reachable(roots) if n.dtype.is_float]
+    sizes += [n.dtype.bytes for n in nodes if n.dtype.is_float]
     return max(4, min(sizes, default=4))
