@@ -127,8 +127,8 @@ FAULTS = (
     Fault(
         "equal expressions found where a parameter differs",
         "passes/cse.py",
-        "return (node.op, tuple(i.id for i in node.inputs), params, node.type)",
-        "return (node.op, tuple(i.id for i in node.inputs), node.type)",
+        "return (node.op, node.inputs, params, node.type)",
+        "return (node.op, node.inputs, node.type)",
     ),
 )
 

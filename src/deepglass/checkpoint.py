@@ -22,8 +22,7 @@ def _pullback(
     g: Tensor, y: Tensor, value: Tensor, *inputs: Tensor, wanted: list[bool], region: Region
 ) -> list[Tensor | None]:
     """Compute the region again, from its inputs, and go back through it."""
-    if active_trace() is not None:  # else it would be found equal to the first time
-        inputs = tuple(after(x, g) for x in inputs)
+    inputs = tuple(after(x, g) for x in inputs)  # else it would be found equal to the first time
     return [None, *gradients_through(region, inputs, wanted[1:], g)]
 
 
