@@ -33,11 +33,11 @@ def on_threads(count: int) -> float:
 
 
 def training_step(
-    model: Any, optimizer: Any, precision: str = "float32"
+    model: Any, optimizer: Any, precision: str = "float32", taps: dg.taps.Taps | None = None
 ) -> Callable[[Any, Any], Any]:
     """Return our compiled step of a classifier: inputs and classes to the loss."""
 
-    @dg.compile(precision=precision)
+    @dg.compile(precision=precision, taps=taps)
     def step(x: Any, y: Any) -> Any:
         optimizer.zero_grad()
         loss = functional.cross_entropy(model(x), y)

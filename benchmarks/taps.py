@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from harness import RATE, Step, microseconds
+from harness import RATE, Step, microseconds, training_step
 
 import deepglass as dg
 from deepglass import models
-from deepglass.nn import Module, functional
+from deepglass.nn import Module
 
 
 @dataclass(frozen=True)
@@ -45,15 +45,7 @@ def trained(case: Case, tapped: bool) -> tuple[Module, Any]:
     dg.manual_seed(0)
     model = case.network()
     optimizer = dg.optim.SGD(model.parameters(), lr=RATE)
-
-    def step(x: Any, y: Any) -> Any:
-        optimizer.zero_grad()
-        loss = functional.cross_entropy(model(x), y)
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    return model, dg.compile(step, taps=dg.taps.health(model) if tapped else None)
+    return model, training_step(model, optimizer, taps=dg.taps.health(model) if tapped else None)
 
 
 def compare(name: str, case: Case, rounds: int, seconds: float) -> None:
