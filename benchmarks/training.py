@@ -40,6 +40,7 @@ from deepglass.models import Sizes
 from deepglass.optim.lr_scheduler import LambdaLR
 from deepglass.runs import plan
 from deepglass.runs.assemble import Assembled
+from deepglass.runs.choose import WARMUP
 from deepglass.runs.material import Material
 from deepglass.runs.scale import Scale
 from deepglass.train import Callback, Progress, Trainer
@@ -48,7 +49,7 @@ Network = Callable[[], torch.nn.Module]
 
 LAYOUTS = torch.contiguous_format, torch.channels_last
 PHOTOGRAPHS, LEARNED = 4000, 3200
-WARMUP, LEAST = 200, 0.1  # steps in which GPT's rate rises, and the share of it at the end
+LEAST = 0.1  # of GPT's rate, at the end
 TURNS, CHASE = 40, 1.25  # of each side, and the share of PyTorch's steps that deepglass may take
 
 

@@ -127,7 +127,7 @@ class _Backward:
         self.weights = _weights(scores, top, causal)
         self.g, self.causal = g / _total(self.weights), causal
         late = after(query, g), after(key, g), after(bias, g)
-        if late[0] is not query:
+        if late[0] is not query:  # in a program, where the first ones need not wait for ``g``
             self.weights = _weights(_scores(*late, scale, causal), top, causal)
 
     def scores(self, y: Tensor, value: Tensor, keep: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from math import prod
 
 from ...graph.graph import Node
-from ...graph.kinds import Contraction, Host, Scatter
+from ...graph.kinds import Contraction, Host, Reduction, Scatter
 from .ir import Axis
 from .recipe import Read, Recipe
 from .scratch import NEAR, chunk_size
@@ -222,10 +222,16 @@ def _same_loops(a: Recipe, b: Recipe) -> bool:
     return (
         b.accum is not None
         and a.over == b.over
-        and {a.root.op.name, b.root.op.name} <= {"sum", "amax", "nanmax", "nanmin"}
+        and all(_keeps_one_value(m.root) for m in (a, b))
         and a.root.params["dim"] == b.root.params["dim"]
         and a.root.inputs[0].type.shape == b.root.inputs[0].type.shape
     )
+
+
+def _keeps_one_value(root: Node) -> bool:
+    """Whether a root is a reduction whose state is one value, and no position beside it."""
+    kernel = root.op.kernel
+    return isinstance(kernel, Reduction) and kernel.combine != "argmax"
 
 
 def at_own_element(read: Read, axes: tuple[Axis, ...]) -> bool:

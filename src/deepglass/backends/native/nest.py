@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import compress, product
+from itertools import product
 from math import gcd, prod
 from typing import Any
 
@@ -138,7 +138,7 @@ class NestEmitter:
         ]
         both = zip(nest.stores, self.stores, strict=True)
         early = [s.aside and node.kind == "acc" for s, (_, node) in both]
-        self.sums_aside = list(compress(self.stores, early))
+        self.sums_aside = [s for s, first in zip(self.stores, early, strict=True) if first]
         self.others = [s for s, first in zip(self.stores, early, strict=True) if not first]
         self.spans = {number[s.over]: (number[s.axis], s) for s in nest.spans}
         self.order = table.node(ir.Iota(_row_major(nest.over)))
